@@ -1,0 +1,1 @@
+"""Hamilton nodes: the only floor that knows Hamilton."""

@@ -1,0 +1,1 @@
+"""Sources that come with headrace: modules of resources, one a service."""

@@ -1,0 +1,1 @@
+"""headrace: generator functions and Ibis expressions, landed and run as one Hamilton DAG."""

@@ -1,0 +1,91 @@
+"""Every error headrace raises on purpose, grouped by what the caller does next.
+
+HeadraceError
+├── UsageError              fix the call or the definition: nothing was read or written
+│   ├── UnknownColumn       a key or a cursor names a column that is not there
+│   └── MissingExtra        an optional library is not installed
+├── SourceError             extraction failed: nothing of this load was written
+│   └── NotAnExport         the file given is not what its source expects
+├── LoadError               the records cannot be landed as asked: the warehouse is as it was
+│   ├── MergeKeyMissing     a record has no value for its primary key
+│   └── PackageDamaged      a file of a package is not the one that was sealed
+└── WarehouseLocked         another process has the warehouse open: try again later
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeadraceError(Exception):
+    """The root of the tree; `exit_code` is what the command line leaves with."""
+
+    exit_code = 1
+
+
+class UsageError(HeadraceError):
+    """The call or the definition is wrong; nothing was read or written."""
+
+    exit_code = 2
+
+
+class UnknownColumn(UsageError):
+    """A key or a cursor names a column that the records do not have."""
+
+    def __init__(self, table: str, column: str, known: Iterable[str]) -> None:
+        self.table, self.column, self.known = table, column, sorted(known)
+        super().__init__(table, column, self.known)  # so that it pickles across processes
+
+    def __str__(self) -> str:
+        return f"Table {self.table!r} has no column {self.column!r}; {did_you_mean(self.column, self.known)}"
+
+
+class MissingExtra(UsageError):
+    """An optional library is needed and not installed."""
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        self.purpose, self.extra = purpose, extra
+        super().__init__(purpose, extra)
+
+    def __str__(self) -> str:
+        return f"{self.purpose} needs an extra: pip install 'headrace[{self.extra}]'."
+
+
+class SourceError(HeadraceError):
+    """Extraction failed; nothing of this load was written."""
+
+
+class NotAnExport(SourceError):
+    """The file or folder is not what the source expects; nothing was written."""
+
+
+class LoadError(HeadraceError):
+    """The records cannot be landed as asked; the warehouse is as it was."""
+
+
+class MergeKeyMissing(LoadError):
+    """A record of a merge has no value in a column of its primary key."""
+
+
+class PackageDamaged(LoadError):
+    """A file of a package is missing or is not the one that was sealed."""
+
+
+class WarehouseLocked(HeadraceError):
+    """Another process has the warehouse open; the same call may work later."""
+
+    exit_code = 75
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that helps with a misspelt name.
+
+    >>> did_you_mean("updated", ["id", "updated_at"])
+    "did you mean 'updated_at'?"
+    >>> did_you_mean("x", ["id", "name"])
+    'it has: id, name.'
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(names) or 'none'}."

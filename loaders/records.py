@@ -1,0 +1,46 @@
+"""What a stream of records is made of: records, and two marks that a source may put between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Record: TypeAlias = dict[str, Any]
+"""A JSON-like dict, as a source yields it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Says that every record up to here is covered by this cursor value.
+
+    The last checkpoint of a load is committed with its rows and is what the next run gets as `since`.
+
+    Attributes:
+        value: Anything that JSON holds.
+    """
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rekey:
+    """Says that rows landed earlier under one value of a key column belong to another.
+
+    Applied to the rows that are already in the warehouse, in the transaction of the load and before its
+    own rows are merged. Where a row with the new key is there already, the old one gives way.
+
+    Attributes:
+        column: A column of the primary key, as the source names it.
+        old: The value to replace.
+        new: The value to put in its place.
+    """
+
+    column: str
+    old: str
+    new: str
+
+
+Item: TypeAlias = Record | Checkpoint | Rekey
+Stream: TypeAlias = Iterable[Item | list[Item]]
+"""What a resource yields: records one by one or in pages, with marks between them."""

@@ -1,1 +1,74 @@
-"""headrace: generator functions and Ibis expressions, landed and run as one Hamilton DAG."""
+"""headrace: generator functions and Ibis expressions, landed and run as one Hamilton DAG.
+
+The names below are loaded when they are first used, so that `import headrace` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace.dataflows.checks import DefinitionChecks
+    from headrace.dataflows.resource import resource
+    from headrace.dataflows.run import RunResult, run
+    from headrace.errors import HeadraceError, LoadError, SourceError, UsageError, WarehouseLocked
+    from headrace.loaders.commit import LoadedTable
+    from headrace.loaders.records import Checkpoint, Record, Rekey
+    from headrace.loaders.warehouse import Warehouse, connect, load
+
+if not Path(__file__).with_name("loaders").is_dir():
+    # A checkout without links (Windows): the floors stand beside this folder.
+    __path__.append(str(Path(__file__).parent.parent))
+
+_HOMES = {
+    "Checkpoint": "headrace.loaders.records",
+    "DefinitionChecks": "headrace.dataflows.checks",
+    "HeadraceError": "headrace.errors",
+    "LoadError": "headrace.errors",
+    "LoadedTable": "headrace.loaders.commit",
+    "Record": "headrace.loaders.records",
+    "Rekey": "headrace.loaders.records",
+    "RunResult": "headrace.dataflows.run",
+    "SourceError": "headrace.errors",
+    "UsageError": "headrace.errors",
+    "Warehouse": "headrace.loaders.warehouse",
+    "WarehouseLocked": "headrace.errors",
+    "connect": "headrace.loaders.warehouse",
+    "load": "headrace.loaders.warehouse",
+    "resource": "headrace.dataflows.resource",
+    "run": "headrace.dataflows.run",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "Checkpoint",
+    "DefinitionChecks",
+    "HeadraceError",
+    "LoadError",
+    "LoadedTable",
+    "Record",
+    "Rekey",
+    "RunResult",
+    "SourceError",
+    "UsageError",
+    "Warehouse",
+    "WarehouseLocked",
+    "connect",
+    "load",
+    "resource",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

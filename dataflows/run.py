@@ -1,0 +1,170 @@
+"""`headrace.run`: build the DAG, load every resource, keep every transform as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import ibis.expr.types as ir
+from hamilton import driver
+from hamilton.driver import Driver, Variable
+
+from headrace.dataflows import tables
+from headrace.dataflows.checks import DefinitionChecks
+from headrace.dataflows.flows import find_flow
+from headrace.dataflows.progress import Progress
+from headrace.dataflows.resource import STEP
+from headrace.errors import UsageError, did_you_mean
+from headrace.loaders.commit import LoadedTable
+from headrace.loaders.names import snake_case
+from headrace.loaders.warehouse import Warehouse, connect
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run did. A context manager that closes the warehouse.
+
+    Attributes:
+        warehouse: The open warehouse.
+        loads: The load of each resource, by its name.
+        tables: The table of each resource and transform, by its name, as an Ibis expression.
+    """
+
+    warehouse: Warehouse
+    loads: dict[str, LoadedTable]
+    tables: dict[str, ir.Table]
+
+    def __getitem__(self, name: str) -> ir.Table:
+        return self.tables[name]
+
+    def __enter__(self) -> RunResult:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.warehouse.close()
+
+
+Flow = str | ModuleType | Sequence[ModuleType]
+"""A flow's name, a module with resources and transforms, or several."""
+
+
+def build(flow: Flow, config: Mapping[str, Any] | None = None) -> Driver:
+    """Return the Hamilton driver of a flow, its definitions checked.
+
+    Raises:
+        UsageError: There is no such flow, or a definition in it cannot work.
+    """
+    builder = driver.Builder().with_modules(*_modules(flow)).with_adapters(DefinitionChecks())
+    return builder.with_config(dict(config or {})).build()
+
+
+def run(
+    flow: Flow, *, into: str | Path | Warehouse, inputs: Mapping[str, Any] | None = None,
+    outputs: Sequence[str] | None = None, progress: bool = True,
+) -> RunResult:  # fmt: skip
+    """Load every resource of a flow and write every transform as a table beside them.
+
+    Tables land in a schema named after the flow's first module. Transforms are the nodes that return an
+    Ibis table; each takes the place of its older version at once.
+
+    Args:
+        flow: A module or several; or the name of a bundled flow, a file or a module.
+        into: A path, a URL or an open warehouse.
+        inputs: What the functions ask for and no node gives, by parameter name.
+        outputs: The nodes to compute; default all. What they depend on is loaded too.
+        progress: Whether to tell on standard error how far each resource is.
+
+    Raises:
+        UsageError: A definition, an input or an output is wrong; nothing was read.
+        SourceError: A source failed; the loads before it are in the warehouse.
+
+    >>> import sys
+    >>> result = run(sys.modules["headrace.dataflows.sources"], into=":memory:")
+    >>> result.loads
+    {}
+    """
+    modules = _modules(flow)
+    graph = build(modules)
+    variables = {variable.name: variable for variable in graph.list_available_variables()}
+    wanted = _wanted(variables, outputs)
+    warehouse = into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
+    given = {**(inputs or {}), "warehouse": warehouse}
+    _check_inputs(graph, variables, wanted, given)
+    results = graph.execute(wanted, inputs=given)
+    schema = snake_case(modules[0].__name__.rpartition(".")[2])
+    found: dict[str, ir.Table] = {}
+    for name in wanted:
+        if isinstance(results[name], ir.Table):
+            found[name] = results[name]
+            if STEP not in variables[name].tags:
+                tables.write(warehouse, schema, name, results[name])
+                found[name] = tables.table(warehouse, schema, name)
+    loads = {name.rpartition(".")[0]: done for name, done in results.items() if isinstance(done, LoadedTable)}
+    return RunResult(warehouse, loads, found)
+
+
+def parse_inputs(flow: Flow, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return inputs given as text, on a command line, in the types that the flow's functions ask for.
+
+    Raises:
+        UsageError: A text is not of the type that is asked for.
+    """
+    types = {variable.name: variable.type for variable in build(flow).list_available_variables()}
+    return {name: _parsed(name, text, types.get(name)) for name, text in texts.items()}
+
+
+def _parsed(name: str, text: str, type_: Any) -> Any:
+    read = {int: int, float: float, bool: {"true": True, "false": False}.__getitem__}.get(type_)
+    if read is None:
+        return text
+    try:
+        return read(text)
+    except (ValueError, KeyError):
+        raise UsageError(f"--{name.replace('_', '-')} takes {type_.__name__}, not {text!r}.") from None
+
+
+def _modules(flow: Flow) -> list[ModuleType]:
+    if isinstance(flow, str):
+        return find_flow(flow)
+    return [flow] if isinstance(flow, ModuleType) else list(flow)
+
+
+def _wanted(variables: Mapping[str, Variable], outputs: Sequence[str] | None) -> list[str]:
+    """Return the nodes to compute: every load and table, or the outputs and the loads they are made of."""
+    if outputs is None:
+        return [
+            name for name, variable in variables.items()
+            if variable.tags.get(STEP) == "load" or (_is_table(variable) and not variable.is_external_input)
+        ]  # fmt: skip
+    for name in outputs:
+        if name not in variables or variables[name].is_external_input:
+            raise UsageError(f"The flow has no output {name!r}; {did_you_mean(name, variables)}")
+    return list(outputs)
+
+
+def _is_table(variable: Variable) -> bool:
+    return isinstance(variable.type, type) and issubclass(variable.type, ir.Table)
+
+
+def _check_inputs(
+    graph: Driver, variables: Mapping[str, Variable], wanted: Sequence[str], given: Mapping[str, Any]
+) -> None:
+    """Refuse missing and misspelt inputs by name, before anything is opened."""
+    external = {name for name, variable in variables.items() if variable.is_external_input}
+    unknown = [name for name in given if name not in external and name != "warehouse"]
+    if unknown:
+        raise UsageError(f"The flow takes no input {unknown[0]!r}; {did_you_mean(unknown[0], external - {'warehouse'})}")
+    needed = {variable.name for variable in graph.what_is_upstream_of(*wanted) if variable.is_external_input}
+    optional = graph.graph.get_nodes()
+    required = {
+        name for node in optional for name, (_, kind) in node.input_types.items() if kind.name == "REQUIRED"
+    }
+    missing = sorted(name for name in needed & required if name not in given)
+    if missing:
+        raise UsageError(
+            f"The flow needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}: "
+            f"inputs={{{missing[0]!r}: …}}, or --{missing[0].replace('_', '-')} on the command line."
+        )

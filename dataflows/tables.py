@@ -1,0 +1,39 @@
+"""Tables of a warehouse as Ibis expressions: the one place where DuckDB's connection meets Ibis."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from headrace.loaders.warehouse import Warehouse
+
+_backends: WeakKeyDictionary[Warehouse, tuple[object, Backend]] = WeakKeyDictionary()
+
+
+def backend(warehouse: Warehouse) -> Backend:
+    """Return the Ibis backend over the warehouse's own connection, one a connection."""
+    connection = warehouse.connection
+    known = _backends.get(warehouse)
+    if known is None or known[0] is not connection:
+        known = _backends[warehouse] = (connection, ibis.duckdb.from_connection(connection))
+    return known[1]
+
+
+def table(warehouse: Warehouse, schema: str, name: str) -> ir.Table:
+    """Return a table of the warehouse."""
+    return backend(warehouse).table(name, database=schema)
+
+
+def write(warehouse: Warehouse, schema: str, name: str, expression: ir.Table) -> None:
+    """Compute an expression into a table, which takes the place of an older one at once.
+
+    Raises:
+        UsageError: A resource loads the table of this name.
+    """
+    engine = backend(warehouse)
+    warehouse.write_table(
+        schema, name, lambda fresh: engine.create_table(fresh, expression, database=schema, overwrite=False)
+    )

@@ -1,0 +1,9 @@
+"""`python -m headrace` is the command line."""
+
+from __future__ import annotations
+
+import sys
+
+from headrace.cli import main
+
+sys.exit(main())

@@ -1,0 +1,216 @@
+"""The catalogue: the schema `_headrace` in the warehouse, plain tables that anyone can read with SQL.
+
+    loads           every committed load, and the equation its rows satisfy
+    tables          every table, its source path and its parent
+    columns         every column, its source path, the kinds it has held and the load it was born in
+    schema_changes  every change of schema, old and new, with its load
+    state           the cursor of each resource, as JSON
+    summaries       a cache of briefs, by content
+
+It is written in the transaction of the load that it tells of. Times are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from headrace.loaders.evolve import AddColumn, Change, CreateTable, Plan
+from headrace.loaders.names import Path, show
+from headrace.loaders.package import Package
+from headrace.loaders.schema import Column, RootSchema, Table
+from headrace.loaders.sql import insert_values, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+SCHEMA = "_headrace"
+CREATE = (
+    f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
+    f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.loads (
+    load_id BIGINT, package VARCHAR, table_schema VARCHAR, table_name VARCHAR, write_disposition VARCHAR,
+    source VARCHAR, started TIMESTAMP, committed TIMESTAMP, rows_in BIGINT, rows_loaded BIGINT,
+    rows_quarantined BIGINT, rows_deduplicated BIGINT, rows_exact_lane BIGINT, bytes BIGINT)""",
+    f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.tables (
+    table_schema VARCHAR, table_name VARCHAR, root VARCHAR, parent VARCHAR, source_path VARCHAR, path VARCHAR,
+    load_id BIGINT)""",
+    f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.columns (
+    table_schema VARCHAR, table_name VARCHAR, column_name VARCHAR, data_type VARCHAR, source_path VARCHAR,
+    path VARCHAR, kinds VARCHAR, declared VARCHAR, variant BOOLEAN, position BIGINT, load_id BIGINT)""",
+    f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.schema_changes (
+    load_id BIGINT, changed TIMESTAMP, change VARCHAR, table_schema VARCHAR, table_name VARCHAR,
+    column_name VARCHAR, old VARCHAR, new VARCHAR, source_path VARCHAR, source VARCHAR)""",
+    f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.state (
+    resource VARCHAR, cursor VARCHAR, load_id BIGINT, updated TIMESTAMP)""",
+    f"CREATE TABLE IF NOT EXISTS {SCHEMA}.summaries (key VARCHAR, value VARCHAR, created TIMESTAMP)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The rows of one load's root table: `rows_in == loaded + quarantined + deduplicated`.
+
+    Attributes:
+        rows_in: Records read from the source.
+        loaded: Rows put into the root table.
+        quarantined: Records kept aside with their reason.
+        deduplicated: Records that a later one with the same key replaced within the load.
+    """
+
+    rows_in: int
+    loaded: int
+    quarantined: int
+    deduplicated: int
+
+    @property
+    def balanced(self) -> bool:
+        return self.rows_in == self.loaded + self.quarantined + self.deduplicated
+
+
+def exists(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether the warehouse has a catalogue: false before its first load."""
+    found = connection.execute(
+        f"SELECT count(*) FROM duckdb_tables() WHERE schema_name = '{SCHEMA}' AND database_name = current_database()"
+    ).fetchone()
+    return bool(found and found[0])
+
+
+def read_schema(connection: duckdb.DuckDBPyConnection, schema: str, root: str) -> RootSchema:
+    """Return what is known of a root table and its children, and every table name in its schema."""
+    names = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() "
+        f"AND schema_name = {literal(schema)} UNION SELECT view_name FROM duckdb_views() "
+        f"WHERE database_name = current_database() AND schema_name = {literal(schema)}"
+    ).fetchall()
+    taken = frozenset(str(name).lower() for (name,) in names)
+    if not exists(connection):
+        return RootSchema({}, taken)
+    columns: dict[str, list[Column]] = {}
+    for table, name, path, kinds, declared, variant in connection.execute(
+        f"SELECT c.table_name, column_name, c.path, kinds, declared, variant FROM {SCHEMA}.columns c "
+        f"JOIN {SCHEMA}.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name "
+        f"WHERE c.table_schema = {literal(schema)} AND t.root = {literal(root)} ORDER BY position"
+    ).fetchall():
+        column = Column(name, _path(path), frozenset(orjson.loads(kinds)), declared, variant)
+        columns.setdefault(table, []).append(column)
+    tables = [
+        Table(name, _path(path), parent, tuple(columns.get(name, ())))
+        for name, path, parent in connection.execute(
+            f"SELECT table_name, path, parent FROM {SCHEMA}.tables "
+            f"WHERE table_schema = {literal(schema)} AND root = {literal(root)} ORDER BY load_id, length(path)"
+        ).fetchall()
+    ]
+    return RootSchema({table.path: table for table in tables}, taken)
+
+
+def find_load(connection: duckdb.DuckDBPyConnection, package: str) -> int | None:
+    """Return the number of the load that committed this package, if one did."""
+    row = connection.execute(f"SELECT load_id FROM {SCHEMA}.loads WHERE package = {literal(package)}").fetchone()
+    return None if row is None else int(row[0])
+
+
+def next_load(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the next load, from 1."""
+    row = connection.execute(f"SELECT coalesce(max(load_id), 0) + 1 FROM {SCHEMA}.loads").fetchone()
+    return int(row[0]) if row else 1
+
+
+def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:
+    """Return the committed cursor of a resource, or None."""
+    if not exists(connection):
+        return None
+    row = connection.execute(
+        f"SELECT cursor FROM {SCHEMA}.state WHERE resource = {literal(resource)}"
+    ).fetchone()
+    return None if row is None else orjson.loads(row[0])
+
+
+def record_load(package: Package, plan: Plan, load_id: int, counts: Counts) -> list[str]:
+    """Return the statements that write one load, its schema changes and its cursor into the catalogue."""
+    target, now = package.target, datetime.now(timezone.utc)
+    load = [
+        load_id, package.id, target.schema, target.table, target.write_disposition, package.source,
+        _time(package.started), _time(now), counts.rows_in, counts.loaded, counts.quarantined,
+        counts.deduplicated, package.exact_records, package.bytes,
+    ]  # fmt: skip
+    statements = [insert_values(f"{SCHEMA}.loads", [load])]
+    if plan.changes:
+        statements += _record_changes(package, plan, load_id, now)
+    if package.cursor is not None:
+        resource, cursor = target.name, orjson.dumps(package.cursor).decode()
+        statements.append(f"DELETE FROM {SCHEMA}.state WHERE resource = {literal(resource)}")
+        statements.append(insert_values(f"{SCHEMA}.state", [[resource, cursor, load_id, _time(now)]]))
+    return statements
+
+
+def record_columns(schema: str, root: str, plan: Plan, before: RootSchema, load_id: int) -> list[str]:
+    """Return the statements that bring `tables` and `columns` up to date for what this load touched."""
+    statements = []
+    for planned in plan.tables:
+        table = planned.table
+        had = before.tables.get(table.path)
+        if had == table:
+            continue
+        if had is None:
+            row = [schema, table.name, root, table.parent, show(table.path), _json(table.path), load_id]
+            statements.append(insert_values(f"{SCHEMA}.tables", [row]))
+        known = {column.name: column for column in had.columns} if had else {}
+        for position, column in enumerate(table.columns):
+            old = known.get(column.name)
+            if old is None:
+                row = [*_column(schema, table, column), position, load_id]
+                statements.append(insert_values(f"{SCHEMA}.columns", [row]))
+            elif old != column:
+                statements.append(
+                    f"UPDATE {SCHEMA}.columns SET data_type = {literal(column.type)}, "
+                    f"kinds = {literal(_json(sorted(column.kinds)))} WHERE table_schema = {literal(schema)} "
+                    f"AND table_name = {literal(table.name)} AND column_name = {literal(column.name)}"
+                )
+    return statements
+
+
+def _record_changes(package: Package, plan: Plan, load_id: int, now: datetime) -> list[str]:
+    paths = {planned.table.name: planned.table.path for planned in plan.tables}
+    rows = [
+        [load_id, _time(now), *event[:1], package.target.schema, *event[1:], package.source]
+        for change in plan.changes
+        for event in _events(change, paths)
+    ]
+    return [insert_values(f"{SCHEMA}.schema_changes", rows)]
+
+
+def _events(change: Change, paths: dict[str, Path]) -> Iterable[list[str | None]]:
+    """Yield what, table, column, old, new and source path of everything that a change does."""
+    if isinstance(change, CreateTable):
+        table = change.table
+        yield ["create table", table.name, None, None, None, show(table.path)]
+        for column in table.columns:
+            yield ["add column", table.name, column.name, None, column.type, show((*table.path, *column.path))]
+        return
+    what = "add column" if isinstance(change, AddColumn) else "widen column"
+    old = None if isinstance(change, AddColumn) else change.old_type
+    path = show((*paths[change.table], *change.column.path))
+    yield [what, change.table, change.column.name, old, change.column.type, path]
+
+
+def _column(schema: str, table: Table, column: Column) -> list[str | bool | None]:
+    return [
+        schema, table.name, column.name, column.type, show((*table.path, *column.path)), _json(column.path),
+        _json(sorted(column.kinds)), column.declared, column.variant,
+    ]  # fmt: skip
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _path(text: str) -> Path:
+    return tuple(orjson.loads(text))
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat()

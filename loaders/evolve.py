@@ -1,0 +1,206 @@
+"""Evolution: what must change in the warehouse so that a package fits, and which value goes where.
+
+Pure: a schema and a package's facts in, a plan out. Nothing here narrows, drops or renames. A value goes
+into the column of its path if that column can hold it unchanged, widened if need be; else into a variant
+column beside it. Which kinds get together does not depend on the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from headrace.loaders.facts import Facts, TableFacts
+from headrace.loaders.kinds import NULL, STRINGS, accepts, rank, spec
+from headrace.loaders.names import Path, column_name, distinct, table_name
+from headrace.loaders.schema import Column, RootSchema, Table
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    """A table that is new, with its columns."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumn:
+    """A column that is new in a table that exists."""
+
+    table: str
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
+class WidenColumn:
+    """A column whose type must hold more; `fresh` if it has held nothing but nulls."""
+
+    table: str
+    column: Column
+    old_type: str
+    fresh: bool
+
+
+Change = CreateTable | AddColumn | WidenColumn
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """How one table of a package lands.
+
+    Attributes:
+        table: The table as it will be.
+        sources: For each column that gets values, the file columns that hold them, as (id, kind).
+        file_columns: The kind of every column that the files may have, by its name there.
+    """
+
+    table: Table
+    sources: dict[str, tuple[tuple[str, str], ...]]
+    file_columns: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a commit will do to the schema, and where the rows go; printable before it is done."""
+
+    changes: tuple[Change, ...]
+    tables: tuple[TablePlan, ...]
+
+    @property
+    def root(self) -> TablePlan:
+        return self.tables[0]
+
+
+def plan(root: str, schema: RootSchema, facts: Facts, hints: dict[Path, str]) -> Plan:
+    """Return the plan that lets a package with these facts into the tables below `root`.
+
+    Args:
+        root: The root table's name.
+        schema: What is there.
+        facts: What the package holds.
+        hints: Declared types, by path from the record's root.
+    """
+    changes: list[Change] = []
+    plans: dict[Path, TablePlan] = {}
+    taken = set(schema.taken)
+    for found in _with_hinted_tables(facts, hints).tables.values():
+        have = schema.tables.get(found.path)
+        if have is None:
+            name = distinct(table_name(root, found.path), taken if found.path else ())
+            taken.add(name.lower())
+            parent = None if found.parent is None else plans[found.parent].table.name
+            have = Table(name, found.path, parent)
+            want, sources = _columns(have, found, _hints_of(found.path, hints))
+            changes.append(CreateTable(want))
+        else:
+            want, sources = _columns(have, found, _hints_of(found.path, hints))
+            changes.extend(_diff(have, want))
+        plans[found.path] = TablePlan(want, sources, found.file_columns())
+    return Plan(tuple(changes), tuple(plans.values()))
+
+
+def describe(change: Change) -> str:
+    """Return a change in one line.
+
+    >>> describe(AddColumn("users", Column("age", ("age",), frozenset({"int"}))))
+    'add column users.age BIGINT'
+    """
+    if isinstance(change, CreateTable):
+        columns = ", ".join(f"{column.name} {column.type}" for column in change.table.columns)
+        return f"create table {change.table.name} ({columns})"
+    if isinstance(change, AddColumn):
+        return f"add column {change.table}.{change.column.name} {change.column.type}"
+    return f"widen column {change.table}.{change.column.name} from {change.old_type} to {change.column.type}"
+
+
+def _columns(
+    table: Table, found: TableFacts, hints: dict[Path, str]
+) -> tuple[Table, dict[str, tuple[tuple[str, str], ...]]]:
+    """Return the table with room for everything found, and which file columns feed which column."""
+    columns = list(table.columns)
+    taken = {column.name.lower() for column in columns} | set(table.system)
+    sources: dict[str, list[tuple[str, str]]] = {}
+    for path, facts in _by_path(found, hints).items():
+        held = table.at(path)
+        slots = list(held) or [Column(distinct(column_name(path), taken), path, frozenset(), hints.get(path))]
+        if not held:
+            taken.add(slots[0].name.lower())
+        for slot, kinds in _placed(slots, facts, taken):
+            sources.setdefault(slot.name, []).extend((facts[kind], kind) for kind in kinds)
+        for slot in slots:
+            known = next((at for at, column in enumerate(columns) if column.name == slot.name), None)
+            if known is None:
+                columns.append(slot)
+            else:
+                columns[known] = slot
+    return replace(table, columns=tuple(columns)), {name: tuple(ids) for name, ids in sources.items()}
+
+
+def _placed(
+    slots: list[Column], facts: dict[str, str], taken: set[str]
+) -> list[tuple[Column, list[str]]]:
+    """Give every kind a slot, growing `slots` where none fits; return the slots that got something."""
+    placed: dict[int, list[str]] = {}
+    kinds = sorted(facts, key=rank)
+    settled = [slot for slot in slots if slot.kinds or slot.declared]
+    strings = [kind for kind in kinds if kind in STRINGS and _slot_for(settled, kind) is None]
+    # Strings that find no column of their sort stay together: all one sort of time, or all text.
+    as_text = len(strings) > 1 or _slot_for(settled, "text") is not None
+    for kind in kinds:
+        stands_for = "text" if as_text and kind in strings else kind
+        at = _slot_for(slots, stands_for)
+        if at is None:
+            name = distinct(f"{slots[0].name}__v_{spec(stands_for).suffix}", taken)
+            taken.add(name.lower())
+            slots.append(Column(name, slots[0].path, frozenset(), variant=True))
+            at = len(slots) - 1
+        slots[at] = replace(slots[at], kinds=slots[at].kinds | {stands_for})
+        placed.setdefault(at, []).append(kind)
+    return [(slots[at], held) for at, held in placed.items()]
+
+
+def _slot_for(slots: list[Column], kind: str) -> int | None:
+    fits = (at for at, slot in enumerate(slots) if accepts(slot.declared, slot.kinds, kind))
+    return next(fits, None)
+
+
+def _by_path(found: TableFacts, hints: dict[Path, str]) -> dict[Path, dict[str, str]]:
+    """Return the file columns of each path by kind; hinted paths come first, found or not."""
+    paths: dict[Path, dict[str, str]] = {path: {} for path in hints}
+    for fact in found.facts.values():
+        kinds = paths.setdefault(fact.path, {})
+        if fact.kind != NULL:
+            kinds[fact.kind] = fact.id
+    return paths
+
+
+def _hints_of(table: Path, hints: dict[Path, str]) -> dict[Path, str]:
+    """Return the hints for the columns of one table, by their path within it."""
+    return {path[len(table) :]: type_ for path, type_ in hints.items() if _table_of(path) == table}
+
+
+def _table_of(path: Path) -> Path:
+    """Return the path of the table in which a value at `path` lands: up to its last step into a list."""
+    after_last_list = max((at + 1 for at, step in enumerate(path) if step is None), default=0)
+    return path[:after_last_list]
+
+
+def _with_hinted_tables(facts: Facts, hints: dict[Path, str]) -> Facts:
+    """Return the facts with a table, empty if need be, for every hinted path."""
+    tables = dict(facts.tables)
+    for path in hints:
+        table = _table_of(path)
+        parents = [table[: at + 1] for at, step in enumerate(table) if step is None]
+        for parent, child in zip([(), *parents], parents, strict=False):
+            tables.setdefault(child, TableFacts(child, parent))
+    return Facts(tables)
+
+
+def _diff(have: Table, want: Table) -> Iterable[Change]:
+    known = {column.name: column for column in have.columns}
+    for column in want.columns:
+        old = known.get(column.name)
+        if old is None:
+            yield AddColumn(want.name, column)
+        elif old.type != column.type:
+            yield WidenColumn(want.name, column, old.type, fresh=not old.kinds)

@@ -1,0 +1,101 @@
+"""Facts: which tables, columns and kinds a stream of records turned out to hold.
+
+Both lanes of shredding write into one `Facts`; the manifest of a package is its sealed form. A column of a
+package's file holds one kind of one path and is called `c0`, `c1`…, so that no name of the source meets
+SQL before the plan has given it an identifier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.loaders.kinds import NULL
+from headrace.loaders.names import Path
+
+POSITION = {"i": "BIGINT", "p": "BIGINT", "r": "BIGINT", "n": "BIGINT"}
+"""Columns of every file: own ordinal, parent's, root record's, index in the list. Roots have `i` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One column of a package's files.
+
+    Attributes:
+        id: Its name in the files; empty for a path that has only ever been null.
+        path: Where the value stands, below the table's own path.
+        kind: The kind of its values.
+    """
+
+    id: str
+    path: Path
+    kind: str
+
+
+@dataclass(slots=True)
+class TableFacts:
+    """What is known of one table while records are read.
+
+    Attributes:
+        path: Where the table's lists stand in a record; empty for the root table.
+        parent: The path of the table that holds the lists; None for the root table.
+        rows: How many rows there are; the next ordinal of a child table.
+        facts: Columns in the order in which they were met.
+    """
+
+    path: Path
+    parent: Path | None
+    rows: int = 0
+    facts: dict[tuple[Path, str], Fact] = field(default_factory=dict)
+
+    def column(self, path: Path, kind: str) -> str:
+        """Return the name in the files of the column for this path and kind, new if need be."""
+        key = (path, kind)
+        found = self.facts.get(key)
+        if found is None:
+            found = self.facts[key] = Fact("" if kind == NULL else f"c{len(self.facts)}", path, kind)
+        return found.id
+
+    def file_columns(self) -> dict[str, str]:
+        """Return the kind of each column that the files may have, by its name there."""
+        return {fact.id: fact.kind for fact in self.facts.values() if fact.id}
+
+
+@dataclass(slots=True)
+class Facts:
+    """The tables of a stream, by path, parents first."""
+
+    tables: dict[Path, TableFacts] = field(default_factory=lambda: {(): TableFacts((), None)})
+
+    @property
+    def root(self) -> TableFacts:
+        return self.tables[()]
+
+    def table(self, path: Path, parent: Path) -> TableFacts:
+        """Return the facts of the child table at `path`, new if need be."""
+        found = self.tables.get(path)
+        if found is None:
+            found = self.tables[path] = TableFacts(path, parent)
+        return found
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "path": table.path,
+                "parent": table.parent,
+                "rows": table.rows,
+                "columns": [[fact.id, fact.path, fact.kind] for fact in table.facts.values()],
+            }
+            for table in self.tables.values()
+        ]
+
+    @classmethod
+    def from_json(cls, tables: list[dict[str, Any]]) -> Facts:
+        facts = cls({})
+        for entry in tables:
+            parent = None if entry["parent"] is None else tuple(entry["parent"])
+            table = TableFacts(tuple(entry["path"]), parent, entry["rows"])
+            for name, path, kind in entry["columns"]:
+                table.facts[tuple(path), kind] = Fact(name, tuple(path), kind)
+            facts.tables[table.path] = table
+        return facts

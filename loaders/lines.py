@@ -1,0 +1,210 @@
+r"""Lines: every record as one line of JSON, exactly.
+
+JSON has no dates, decimals, bytes, NaN or integers past 64 bits. A value that it lacks is written as a dict
+with one key, `{"\u0001timestamp": "2026-01-31T10:00:00"}`: the kind, marked with a control character, and
+the text of the value. Both lanes of shredding read the mark back. A user's own key that begins with the
+mark gets a second one, so no input can forge it.
+
+Most records cost one call of `orjson.dumps`. The rest (NaN, huge integers, keys that are no strings…) are
+rebuilt in Python first.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import orjson
+
+from headrace.loaders.infer import scalar
+from headrace.loaders.kinds import STRINGS
+from headrace.loaders.names import Path
+
+MARK = "\x01"
+_MARK_IN_JSON = rb"\u0001"
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+# How marshal writes a float that is NaN or infinite: 'g' and eight bytes, all bits of the exponent set.
+# Other bytes can look the same; then a record is rebuilt for nothing.
+_NOT_FINITE = re.compile(rb"[g\xe7].{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
+
+
+class JsonText(str):
+    """Nested data already written as JSON, for a column that keeps it so."""
+
+    __slots__ = ()
+
+
+class LineEncoder:
+    """Writes records as lines; knows which paths are kept as JSON text.
+
+    >>> import datetime
+    >>> LineEncoder().encode({"id": 1, "at": datetime.date(2026, 1, 31)})
+    b'{"id":1,"at":{"\\u0001date":"2026-01-31"}}'
+    """
+
+    def __init__(self, json_paths: Iterable[Path] = ()) -> None:
+        self._json_paths = tuple(json_paths)
+        self._marks = 0
+
+    def encode(self, record: Any) -> bytes:
+        """Return `record` as one line of JSON, without the line's end.
+
+        Raises:
+            TypeError: A value is of a type that is not data.
+        """
+        for path in self._json_paths:
+            record = _keep_json(record, path)
+        self._marks = 0
+        try:
+            line = orjson.dumps(record, self._mark, _OPTIONS)
+        except (TypeError, ValueError):  # ValueError: not serialisable as it stands
+            return orjson.dumps(rebuilt(record))
+        if _MARK_IN_JSON in line and line.count(_MARK_IN_JSON) != self._marks:
+            return orjson.dumps(rebuilt(record))
+        if b"null" in line and _may_hold_nan(record):
+            return orjson.dumps(rebuilt(record))
+        return line
+
+    def _mark(self, value: Any) -> Any:
+        # orjson writes what this returns, marks included, without asking again
+        self._marks += 1
+        if isinstance(value, (dict, list, tuple, set, frozenset, Mapping)) or _is_model(value):
+            raise TypeError("rebuild the whole record")
+        return marked(value)
+
+
+def marked(value: Any) -> Any:
+    """Return what stands for a value that is no dict or list: itself where JSON has it, else its mark."""
+    if isinstance(value, JsonText):
+        return {f"{MARK}json": str.__str__(value)}
+    kind, kept = scalar(value)
+    if kind in STRINGS:
+        return plain_text(kept)
+    if kind in {"int", "bigint", "bool"} or (kind == "double" and not isinstance(kept, str)):
+        return kept
+    return {f"{MARK}{kind}": kept}
+
+
+def plain_text(text: str) -> Any:
+    r"""Return a string as JSON can hold it: one with a lone surrogate is kept escaped.
+
+    >>> plain_text("caf\u00e9"), plain_text("\ud800")
+    ('caf\xe9', '\\ud800')
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def rebuilt(value: Any) -> Any:
+    """Return a copy of `value` that JSON holds exactly, with marks where JSON has no such type."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {_key(key): rebuilt(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [rebuilt(item) for item in value]
+    if _is_model(value):
+        return rebuilt(_as_dict(value))
+    return marked(value)
+
+
+def exact_json(text: bytes) -> Any:
+    """Return the value of one line of JSON with integers of any size intact.
+
+    Raises:
+        ValueError: The line is no JSON.
+    """
+    if _LONG_NUMBER.search(text) is None:
+        return orjson.loads(text)
+    return json.loads(text)
+
+
+_LONG_NUMBER = re.compile(rb"\d{18}")
+
+
+def read_mark(value: dict[str, Any]) -> tuple[str, Any] | None:
+    """Return the kind and text of a marked value, or None for a dict of the user's.
+
+    >>> read_mark({"\\x01date": "2026-01-31"}), read_mark({"date": 1})
+    (('date', '2026-01-31'), None)
+    """
+    if len(value) != 1:
+        return None
+    (key, text), = value.items()
+    return (key[1:], text) if is_mark(key) else None
+
+
+def is_mark(key: str) -> bool:
+    """Tell whether a key is a mark; a user's key that begins with the mark has it twice."""
+    return key[:1] == MARK and key[1:2] != MARK
+
+
+def user_key(key: str) -> str:
+    """Return a key as the user wrote it."""
+    return key[1:] if key[:2] == MARK * 2 else key
+
+
+def _key(key: Any) -> str:
+    if key is None:
+        return "null"
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    text = plain_text(key if isinstance(key, str) else str(key))
+    return f"{MARK}{text}" if text.startswith(MARK) else text
+
+
+def json_text(value: Any) -> str:
+    """Return nested data as JSON for people: marks become plain text, NaN and infinities strings.
+
+    >>> import datetime
+    >>> json_text({"at": datetime.date(2026, 1, 31), "n": [1, None]})
+    '{"at":"2026-01-31","n":[1,null]}'
+    """
+    return json.dumps(_unmarked(rebuilt(value)), ensure_ascii=False, separators=(",", ":"))
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, dict):
+        mark = read_mark(value)
+        if mark is not None:
+            kind, text = mark
+            return int(text) if kind in {"hugeint", "bignum"} and len(text) < 4300 else text
+        return {user_key(key): _unmarked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    return value
+
+
+def _may_hold_nan(record: Any) -> bool:
+    try:
+        return _NOT_FINITE.search(marshal.dumps(record)) is not None
+    except ValueError:  # holds what marshal does not know, such as a date
+        return True
+
+
+def _is_model(value: Any) -> bool:
+    return (is_dataclass(value) and not isinstance(value, type)) or hasattr(value, "model_dump")
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    return value.model_dump() if hasattr(value, "model_dump") else asdict(value)
+
+
+def _keep_json(record: Any, path: Path) -> Any:
+    """Return `record` with the value at `path` as a marked JSON text; the caller's dicts stay as they are."""
+    if not path:
+        return record if record is None else JsonText(json_text(record))
+    step, rest = path[0], path[1:]
+    if step is None:
+        return [_keep_json(item, rest) for item in record] if isinstance(record, list) else record
+    if not isinstance(record, dict) or record.get(step) is None:
+        return record
+    return {**record, step: _keep_json(record[step], rest)}

@@ -1,0 +1,102 @@
+"""Names: from the keys of records to identifiers, never two sources under one name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+
+Path = tuple["str | None", ...]
+"""Where a value stands in a record: dict keys, and None for a step into a list. `$.items[].sku` is
+`("items", None, "sku")`."""
+
+SYSTEM_COLUMNS = ("_hr_id", "_hr_parent_id", "_hr_root_id", "_hr_index", "_hr_load_id")
+
+_REDUCED = str.maketrans("+-*@|", "x_xal")
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def snake_case(key: str) -> str:
+    """Return the identifier for one key of a record.
+
+    >>> [snake_case(key) for key in ("HTMLParser", "with space", "+1", "1st", "trail_", "a__b", "")]
+    ['html_parser', 'with_space', 'x1', '_1st', 'trailx', 'a__b', '_empty']
+    """
+    parts = [part for part in key.strip().split("__") if part]
+    return "__".join(map(_snake_part, parts)) or "_empty"
+
+
+def _snake_part(part: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", part.translate(_REDUCED))
+    name = re.sub(r"([^_])([A-Z][a-z]+)", r"\1_\2", name)
+    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+    if name[0].isdigit():
+        name = f"_{name}"
+    stem = name.rstrip("_")
+    return re.sub(r"_+", "_", stem + "x" * (len(name) - len(stem)))
+
+
+def table_name(root: str, path: Path) -> str:
+    """Return the wished name of the table at `path` below the table `root`.
+
+    >>> table_name("orders", ("items", None, "opts", None)), table_name("t", ("m", None, None))
+    ('orders__items__opts', 't__m__list')
+    """
+    parts = [root]
+    for before, step in zip((None, *path), path, strict=False):
+        if step is not None:
+            parts.append(snake_case(step))
+        elif before is None:
+            parts.append("list")
+    return "__".join(parts)
+
+
+def column_name(path: Path) -> str:
+    """Return the wished name of the column at `path` in its table; an item that is no dict is `value`."""
+    return "__".join(snake_case(step) for step in path if step is not None) or "value"
+
+
+def distinct(wished: str, taken: Container[str]) -> str:
+    """Return `wished`, or with the first suffix `_2`, `_3`… that is free; DuckDB's names ignore case.
+
+    >>> distinct("user_id", {"user_id"})
+    'user_id_2'
+    """
+    name, number = wished, 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{wished}_{number}"
+    return name
+
+
+def show(path: Path) -> str:
+    """Return a path as people write it.
+
+    >>> show(("items", None, "unit price"))
+    '$.items[]["unit price"]'
+    """
+    steps = []
+    for step in path:
+        if step is None:
+            steps.append("[]")
+        elif _PLAIN_KEY.fullmatch(step):
+            steps.append(f".{step}")
+        else:
+            escaped = step.replace("\\", "\\\\").replace('"', '\\"')
+            steps.append(f'["{escaped}"]')
+    return "$" + "".join(steps)
+
+
+def parse_hint(text: str) -> Path:
+    """Return the path that a hint names: keys joined by dots, `[]` for a step into a list.
+
+    >>> parse_hint("items[].sku"), parse_hint("price")
+    (('items', None, 'sku'), ('price',))
+    """
+    path: list[str | None] = []
+    for part in text.split("."):
+        key = part
+        while key.endswith("[]"):
+            key = key[:-2]
+        path.append(key)
+        path.extend([None] * ((len(part) - len(key)) // 2))
+    return tuple(path)

@@ -1,0 +1,251 @@
+"""Packages: sealed folders that hold one load, extracted and shredded but not yet committed.
+
+    20260131T235959-7f3a9c/
+        manifest.json             what it is, and the hash of every file
+        0-0.jsonl  1-0.jsonl      rows of tables 0 and 1, from the exact lane
+        0-1.parquet               rows of table 0, from the columnar lane
+
+While it is written the folder is called `<id>.part`. Sealing syncs the files, writes the manifest and
+renames the folder: after that the package survives the process and the machine, and holds all that a
+commit needs. A folder that is still `.part` was never sealed and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from headrace.errors import PackageDamaged
+from headrace.loaders.exact import Rows
+from headrace.loaders.facts import Facts
+from headrace.loaders.names import Path
+from headrace.loaders.records import Rekey
+from headrace.loaders.target import Target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file of a package.
+
+    Attributes:
+        table: The path of the table whose rows it holds.
+        path: Where it is; the ending tells the format.
+        bytes: Its size.
+        sha256: The hash of its content, in hex.
+    """
+
+    table: Path
+    path: FilePath
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A sealed package.
+
+    Attributes:
+        folder: Where it is; its name is the package's id.
+        target: Where it lands, and how.
+        facts: What it holds.
+        files: Its files; a table without rows has none.
+        started: UTC time at which extraction began.
+        records: Records read, of which each became one row of the root table.
+        exact_records: How many of them took the exact lane.
+        source: What made the records: the resource's full name and the hash of its code, as `name@hash`.
+        cursor: What the next run gets as `since`; None leaves the stored one.
+        rekeys: Keys to replace in the rows that are there already.
+    """
+
+    folder: FilePath
+    target: Target
+    facts: Facts
+    files: tuple[DataFile, ...]
+    started: datetime
+    records: int
+    exact_records: int
+    source: str
+    cursor: Any
+    rekeys: tuple[Rekey, ...]
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+    def files_of(self, table: Path) -> list[DataFile]:
+        return [file for file in self.files if file.table == table]
+
+    def verify(self) -> None:
+        """Check every file against the manifest.
+
+        Raises:
+            PackageDamaged: A file is missing or holds other bytes than were sealed.
+        """
+        for file in self.files:
+            if not file.path.is_file():
+                raise PackageDamaged(f"Package {self.id}: {file.path.name} is missing; drop it and load again.")
+            if _sha256(file.path) != file.sha256:
+                raise PackageDamaged(
+                    f"Package {self.id}: {file.path.name} is not the file that was sealed; drop it and load again."
+                )
+
+    def drop(self) -> None:
+        """Remove the folder, the manifest first: a half-removed package is no package."""
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class PackageWriter:
+    """A package that is being written; a context manager that leaves nothing behind unless it was sealed."""
+
+    store: FilePath
+    target: Target
+    source: str
+    facts: Facts = field(default_factory=Facts)
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    _files: list[tuple[Path, FilePath]] = field(default_factory=list)
+    _folder: FilePath = field(init=False)
+
+    def __enter__(self) -> PackageWriter:
+        identity = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        self._folder = self.store / f"{identity}.part"
+        self._folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)  # gone already when it was sealed
+
+    def add_rows(self, rows: Rows) -> None:
+        """Write the rows of the exact lane, a file of JSON lines for each table."""
+        for table, table_rows in rows.items():
+            path = self._new_file(table, "jsonl")
+            with path.open("wb") as file:
+                file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in table_rows)
+
+    def add_tables(self, tables: dict[Path, pa.Table]) -> None:
+        """Write the tables of the columnar lane, a Parquet file each."""
+        import pyarrow.parquet as pq  # here, since a small load never needs it
+
+        for table, data in tables.items():
+            # lz4 and one row group with no statistics read back fastest: every row is read once, in order
+            pq.write_table(
+                data, self._new_file(table, "parquet"), compression="lz4", write_statistics=False,
+                row_group_size=max(1, data.num_rows), store_schema=False,
+            )  # fmt: skip
+
+    def seal(
+        self, *, records: int, exact_records: int, cursor: Any = None, rekeys: Iterable[Rekey] = ()
+    ) -> Package:
+        """Make the package durable and return it."""
+        folder = self._folder.with_suffix("")
+        files = []
+        for table, path in self._files:
+            _sync(path)
+            files.append(DataFile(table, folder / path.name, path.stat().st_size, _sha256(path)))
+        package = Package(
+            folder, self.target, self.facts, tuple(files), self.started,
+            records, exact_records, self.source, cursor, tuple(rekeys),
+        )  # fmt: skip
+        manifest = self._folder / MANIFEST
+        manifest.write_bytes(orjson.dumps(_manifest(package), option=orjson.OPT_INDENT_2))
+        _sync(manifest)
+        _sync(self._folder)
+        self._folder.rename(folder)
+        _sync(self.store)
+        return package
+
+    def _new_file(self, table: Path, ending: str) -> FilePath:
+        number = list(self.facts.tables).index(table)
+        path = self._folder / f"{number}-{len(self._files)}.{ending}"
+        self._files.append((table, path))
+        return path
+
+
+def read_package(folder: FilePath) -> Package:
+    """Return the sealed package in `folder`.
+
+    Raises:
+        PackageDamaged: There is no manifest, or not one that this version reads.
+    """
+    try:
+        value = orjson.loads((folder / MANIFEST).read_bytes())
+        if value["format"] != FORMAT:
+            raise PackageDamaged(f"Package {folder.name}: format {value['format']} is not {FORMAT}.")
+        return Package(
+            folder=folder,
+            target=Target.from_json(value["target"]),
+            facts=Facts.from_json(value["tables"]),
+            files=tuple(
+                DataFile(tuple(file["table"]), folder / file["name"], file["bytes"], file["sha256"])
+                for file in value["files"]
+            ),
+            started=datetime.fromisoformat(value["started"]),
+            records=value["records"],
+            exact_records=value["exact_records"],
+            source=value["source"],
+            cursor=value["cursor"],
+            rekeys=tuple(Rekey(**rekey) for rekey in value["rekeys"]),
+        )
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise PackageDamaged(f"Package {folder.name}: its manifest cannot be read: {error!r}.") from error
+
+
+def pending(store: FilePath) -> list[FilePath]:
+    """Return the folders of the sealed packages in `store`, oldest first."""
+    if not store.is_dir():
+        return []
+    return sorted(path for path in store.iterdir() if path.suffix != ".part" and (path / MANIFEST).is_file())
+
+
+def _manifest(package: Package) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "target": package.target.to_json(),
+        "started": package.started.isoformat(),
+        "records": package.records,
+        "exact_records": package.exact_records,
+        "source": package.source,
+        "cursor": package.cursor,
+        "rekeys": [{"column": rekey.column, "old": rekey.old, "new": rekey.new} for rekey in package.rekeys],
+        "tables": package.facts.to_json(),
+        "files": [
+            {"table": file.table, "name": file.path.name, "bytes": file.bytes, "sha256": file.sha256}
+            for file in package.files
+        ],
+    }
+
+
+def _sha256(path: FilePath) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _sync(path: FilePath) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,83 @@
+"""Schemas: the tables that a root table and its children have in the warehouse, and where each came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headrace.loaders.kinds import sql_type
+from headrace.loaders.names import SYSTEM_COLUMNS, Path
+
+_CHILD_SYSTEM = {name: "BIGINT" for name in SYSTEM_COLUMNS}
+_ROOT_SYSTEM = {name: "BIGINT" for name in ("_hr_id", "_hr_load_id")}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the warehouse.
+
+    Attributes:
+        name: Its identifier.
+        path: Where its values stand in a record, below the table's own path.
+        kinds: The kinds of value it has held.
+        declared: The type that a hint gave it, or None where the kinds decide.
+        variant: False for the column with the path's plain name, True for one that took what did not fit.
+    """
+
+    name: str
+    path: Path
+    kinds: frozenset[str]
+    declared: str | None = None
+    variant: bool = False
+
+    @property
+    def type(self) -> str:
+        """The SQL type; None is impossible, since only kinds that go together come together."""
+        return self.declared or sql_type(self.kinds) or "VARCHAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the warehouse.
+
+    Attributes:
+        name: Its identifier.
+        path: Where its lists stand in a record; empty for the root.
+        parent: The name of the table that holds the lists; None for the root.
+        columns: Data columns, in order; the system columns come after them.
+    """
+
+    name: str
+    path: Path
+    parent: str | None
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def system(self) -> dict[str, str]:
+        """The system columns with their types."""
+        return _ROOT_SYSTEM if self.parent is None else _CHILD_SYSTEM
+
+    def at(self, path: Path) -> list[Column]:
+        """Return the columns that hold the values at `path`, the one with the plain name first."""
+        return sorted((column for column in self.columns if column.path == path), key=lambda c: c.variant)
+
+
+@dataclass(frozen=True, slots=True)
+class RootSchema:
+    """A root table with its children, as the catalogue knows them.
+
+    Attributes:
+        tables: By path; empty before the first load.
+        taken: Every table name in the schema of the warehouse, in lower case.
+    """
+
+    tables: dict[Path, Table] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+
+    def times(self) -> set[tuple[Path, Path]]:
+        """Return the paths (of a table, within it) that have a column of times."""
+        return {
+            (table.path, column.path)
+            for table in self.tables.values()
+            for column in table.columns
+            if column.type in {"DATE", "TIMESTAMP", "TIMESTAMPTZ"}
+        }

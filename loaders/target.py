@@ -1,0 +1,103 @@
+"""Targets: where a stream of records lands, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.errors import UsageError, did_you_mean
+from headrace.loaders.kinds import TYPED_BY_NAME
+from headrace.loaders.names import Path, parse_hint, snake_case
+
+DISPOSITIONS = ("append", "replace", "merge")
+_TYPE_ALIASES = {
+    "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR", "TEXT": "VARCHAR",
+    "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
+}  # fmt: skip
+_DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One root table and how records get into it; refuses what cannot work before anything is read.
+
+    Attributes:
+        table: The root table's name; child tables begin with it.
+        schema: The schema of the warehouse that holds it.
+        primary_key: The columns that identify a record, as the source names them.
+        write_disposition: `append` adds rows; `replace` empties the table first; `merge` puts a record in
+            the place of the one with the same key, child rows included.
+        columns: Types that override inference, by path (`"price"`, `"user.zip"`, `"items[].sku"`). Such
+            columns are there from the first load on, whether or not a record has them.
+
+    >>> Target("orders", write_disposition="merge")
+    Traceback (most recent call last):
+    headrace.errors.UsageError: Table 'orders': merge needs primary_key=(...), the columns that identify a record.
+    """
+
+    table: str
+    schema: str = "main"
+    primary_key: tuple[str, ...] = ()
+    write_disposition: str = "append"
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (self.table, self.schema):
+            if not name or snake_case(name) != name:
+                raise UsageError(f"{name!r} is no name for a table or schema; {snake_case(name)!r} would be.")
+        if self.schema == "_headrace":
+            raise UsageError("The schema _headrace holds headrace's own catalogue; choose another.")
+        if self.write_disposition not in DISPOSITIONS:
+            hint = did_you_mean(self.write_disposition, DISPOSITIONS)
+            raise UsageError(f"Table {self.table!r}: no write_disposition {self.write_disposition!r}; {hint}")
+        if self.write_disposition == "merge" and not self.primary_key:
+            raise UsageError(
+                f"Table {self.table!r}: merge needs primary_key=(...), the columns that identify a record."
+            )
+        if len(set(self.primary_key)) < len(self.primary_key):
+            raise UsageError(f"Table {self.table!r}: primary_key names a column twice: {self.primary_key}.")
+        for path, type_ in self.columns.items():
+            _known_type(self.table, path, type_)
+
+    @property
+    def name(self) -> str:
+        """The name that state and messages use: `schema.table`."""
+        return f"{self.schema}.{self.table}"
+
+    def hints(self) -> dict[Path, str]:
+        """Return the declared types by path from the record's root, in DuckDB's spelling."""
+        return {parse_hint(path): _known_type(self.table, path, type_) for path, type_ in self.columns.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "schema": self.schema,
+            "primary_key": self.primary_key,
+            "write_disposition": self.write_disposition,
+            "columns": dict(self.columns),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Target:
+        return cls(**{**value, "primary_key": tuple(value["primary_key"])})
+
+
+def as_key(primary_key: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return a key as a tuple of column names: users write one name as a string."""
+    if primary_key is None:
+        return ()
+    return (primary_key,) if isinstance(primary_key, str) else tuple(primary_key)
+
+
+def _known_type(table: str, path: str, type_: str) -> str:
+    name = type_.strip().upper()
+    name = _TYPE_ALIASES.get(name, name)
+    if name in TYPED_BY_NAME:
+        return name
+    if match := _DECIMAL.fullmatch(name):
+        return f"DECIMAL({match[1]},{match[2]})"
+    raise UsageError(
+        f"Table {table!r}, column {path!r}: no type {type_!r}; {did_you_mean(name, [*TYPED_BY_NAME, 'DECIMAL(18,2)'])}"
+    )

@@ -1,0 +1,293 @@
+"""The warehouse: a DuckDB file (or memory) into which streams of records are loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import LoadError, UsageError, WarehouseLocked
+from headrace.loaders import catalogue
+from headrace.loaders.commit import LoadedTable, commit
+from headrace.loaders.extract import OnRows, extract
+from headrace.loaders.package import PackageWriter
+from headrace.loaders.records import Stream
+from headrace.loaders.sql import ident, insert_values, literal
+from headrace.loaders.target import Target, as_key
+
+if TYPE_CHECKING:
+    import duckdb
+
+Report = Callable[[str, int, bool], None]
+"""Is told of a table's progress: its name, the records read so far, and whether it is committed."""
+
+# Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows; only
+# this storage version takes the setting. Set at creation; a file that exists keeps its own.
+_NEW_FILE = "STORAGE_VERSION 'latest', ROW_GROUP_SIZE 16384"
+_SCHEME = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)$")
+
+
+class Warehouse:
+    """A DuckDB database and the packages on their way into it.
+
+    The file is opened at the first use and stays open until `close`: DuckDB lets one process in at a time.
+    Threads may share a warehouse: each gets its own cursor, and commits take turns.
+
+    >>> with Warehouse() as warehouse:
+    ...     loaded = warehouse.load([{"id": 1, "tags": ["a", "b"]}], Target("items"))
+    ...     warehouse.query("SELECT value FROM items__tags ORDER BY _hr_index")
+    [('a',), ('b',)]
+    """
+
+    def __init__(self, path: FilePath | None = None, *, report: Report | None = None) -> None:
+        """Name a warehouse; `path=None` is a database in memory."""
+        self.path = path
+        self.report: Report = report or (lambda table, records, committed: None)
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()
+        self._committing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Warehouse({str(self.path) if self.path else ':memory:'!r})"
+
+    def __enter__(self) -> Warehouse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The DuckDB connection, opened if need be.
+
+        Raises:
+            WarehouseLocked: Another process has the file open.
+        """
+        with self._opening:
+            if self._root is None:
+                self._root = _open(self.path)
+            return self._root
+
+    def open_readonly(self) -> duckdb.DuckDBPyConnection:
+        """Open the file on its own for reading: nothing can be changed through this connection.
+
+        Raises:
+            UsageError: There is no such file, or it is no DuckDB file.
+            WarehouseLocked: Another process has the file open for writing.
+        """
+        if self.path is None or not self.path.exists():
+            raise UsageError(f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one.")
+        return _open_file(self.path, read_only=True)
+
+    def close(self) -> None:
+        """Close the file, so that other processes can open it."""
+        with self._opening:
+            if self._root is not None:
+                self._root.close()
+                self._root = None
+
+    def load(
+        self, stream: Stream, target: Target, *, source: str = "", cursor: str | None = None, since: Any = None
+    ) -> LoadedTable:
+        """Read `stream` to its end, seal it as a package and commit it.
+
+        Args:
+            stream: Records or pages of records, with marks between them.
+            target: Where they land, and how.
+            source: What made them, for the catalogue.
+            cursor: The key whose greatest value the next `cursor()` returns.
+            since: The cursor that the stream was asked to go on from.
+
+        Raises:
+            SourceError: The stream raised; nothing was written.
+            LoadError: The records cannot land as asked; nothing was written.
+        """
+        with self.connection.cursor() as connection, self._store() as store:
+            watched = catalogue.read_schema(connection, target.schema, target.table).times()
+            with PackageWriter(store, target, source) as writer:
+                package = extract(
+                    stream, writer, watched=watched, cursor_column=cursor, since=since,
+                    on_rows=lambda records: self.report(target.name, records, False),
+                )  # fmt: skip
+            try:
+                # One commit at a time: DuckDB refuses two that change the catalogue together.
+                with self._committing:
+                    loaded = commit(connection, package)
+            finally:
+                package.drop()
+        self.report(target.name, loaded.counts.rows_in, True)
+        return loaded
+
+    def cursor(self, resource: str) -> Any:
+        """Return the committed cursor of a resource (`schema.table`), or None before its first."""
+        with self.connection.cursor() as connection:
+            return catalogue.read_cursor(connection, resource)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement; times with a zone come as text."""
+        with self.connection.cursor() as connection:
+            return connection.execute(sql).fetchall()
+
+    def cache(self, name: str) -> Cache:
+        """Return a cache that is kept in the catalogue: text by key."""
+        return Cache(self, name)
+
+    def write_table(self, schema: str, table: str, write: Callable[[str], None]) -> None:
+        """Put a derived table in the place of the one with its name, in one step.
+
+        Args:
+            schema: The schema of the warehouse.
+            table: The table's name; one that a resource loads is refused.
+            write: Creates a table under the temporary name it is given, in the same schema.
+        """
+        with self.connection.cursor() as connection:
+            if catalogue.read_schema(connection, schema, table).tables:
+                raise UsageError(f"{schema}.{table} is a resource's table; give the transform another name.")
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
+            fresh = f"{table}__new"
+            connection.execute(f"DROP TABLE IF EXISTS {ident(schema, fresh)}")
+            write(fresh)
+            connection.execute("BEGIN")
+            connection.execute(f"DROP TABLE IF EXISTS {ident(schema, table)}")
+            connection.execute(f"ALTER TABLE {ident(schema, fresh)} RENAME TO {ident(table)}")
+            connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _store(self) -> Iterator[FilePath]:
+        """The folder for packages: beside the file, or a temporary one for a database in memory."""
+        if self.path is None:
+            with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+                yield FilePath(folder)
+            return
+        store = self.path.with_name(f"{self.path.name}.packages")
+        try:
+            store.mkdir(exist_ok=True)
+        except OSError as error:
+            raise LoadError(f"No package can be written beside {self.path}: {error}.") from error
+        yield store
+        with contextlib.suppress(OSError):  # not empty: another load is under way
+            store.rmdir()
+
+
+class Cache:
+    """Text by key, kept in a table of the catalogue; one read or write a batch, not a key."""
+
+    def __init__(self, warehouse: Warehouse, name: str) -> None:
+        self._warehouse, self._table = warehouse, ident(catalogue.SCHEMA, name)
+        for statement in catalogue.CREATE:
+            warehouse.query(statement)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the values of those keys that are there."""
+        wanted = set(keys)
+        rows = self._warehouse.query(f"SELECT key, value FROM {self._table}") if wanted else []
+        return {key: value for key, value in rows if key in wanted}
+
+    def put_many(self, values: Mapping[str, str]) -> None:
+        """Keep values under their keys, in the place of older ones."""
+        if not values:
+            return
+        now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
+        keys = ", ".join(map(literal, values))
+        with self._warehouse.connection.cursor() as connection:
+            connection.execute("BEGIN")
+            connection.execute(f"DELETE FROM {self._table} WHERE key IN ({keys})")
+            connection.execute(insert_values(self._table, [[key, value, now] for key, value in values.items()]))
+            connection.execute("COMMIT")
+
+
+def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) -> Warehouse:
+    """Return the warehouse that a path or URL names; nothing is opened yet.
+
+    `duckdb:///x.duckdb` is relative and `duckdb:////x.duckdb` absolute, as SQLAlchemy has it.
+
+    Raises:
+        UsageError: The URL is of a kind that headrace does not know, or its folder does not exist.
+
+    >>> connect("shop.duckdb"), connect("duckdb:///shop.duckdb")
+    (Warehouse('shop.duckdb'), Warehouse('shop.duckdb'))
+    """
+    text = str(into)
+    if text in {":memory:", "duckdb://", "duckdb:///:memory:"}:
+        return Warehouse(report=report)
+    match = _SCHEME.match(text)
+    if match is not None:
+        if match["scheme"] != "duckdb" or not match["rest"].startswith("/"):
+            raise UsageError(f"{text!r} names no warehouse; use a path or duckdb:///a/path.duckdb.")
+        text = match["rest"][1:]
+    path = FilePath(text)
+    if not path.parent.is_dir():
+        raise UsageError(f"The folder {str(path.parent)!r} for the warehouse {text!r} does not exist; make it first.")
+    return Warehouse(path, report=report)
+
+
+def load(
+    records: Stream, table: str, *, into: str | FilePath | Warehouse, primary_key: str | Sequence[str] | None = None,
+    write_disposition: str = "append", columns: Mapping[str, str] | None = None,
+) -> LoadedTable:  # fmt: skip
+    """Load records into a table and its child tables, in one transaction.
+
+    Args:
+        records: Dicts of any nesting, one by one or in pages (lists).
+        table: The root table, `name` or `schema.name`.
+        into: A path, a URL or an open warehouse, which stays open.
+        primary_key: The key or keys that identify a record; `merge` needs them.
+        write_disposition: `append`, `replace` or `merge`.
+        columns: Types that override inference, by path: `{"price": "DECIMAL(18,2)", "meta": "JSON"}`.
+
+    Raises:
+        UsageError: The call cannot work; nothing was read.
+        SourceError: `records` raised; nothing was written.
+        LoadError: The records cannot land as asked; nothing was written.
+
+    >>> load([{"id": 1}, {"id": 2}], "items", into=":memory:").counts.loaded
+    2
+    """
+    schema, _, name = table.rpartition(".")
+    target = Target(name, schema or "main", as_key(primary_key), write_disposition, dict(columns or {}))
+    if isinstance(into, Warehouse):
+        return into.load(records, target, source="headrace.load")
+    with connect(into) as warehouse:
+        return warehouse.load(records, target, source="headrace.load")
+
+
+def _open(path: FilePath | None) -> duckdb.DuckDBPyConnection:
+    import duckdb  # here, so that `import headrace` stays light
+
+    if path is None:
+        connection = duckdb.connect()
+    else:
+        if not path.exists():
+            _create(path)
+        connection = _open_file(path, read_only=False)
+    # Row order has no meaning here (children have _hr_index), and keeping it costs memory and threads.
+    # A Python variable must never stand in for a table that is missing.
+    connection.execute("SET preserve_insertion_order = false; SET python_enable_replacements = false")
+    return connection
+
+
+def _open_file(path: FilePath, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    try:
+        return duckdb.connect(str(path), read_only=read_only)
+    except duckdb.Error as error:
+        first_line = str(error).splitlines()[0]
+        if "lock" in first_line.lower():
+            raise WarehouseLocked(
+                f"{path} is open in another process; DuckDB lets one in at a time. "
+                f"Close it there, or wait and try again. ({first_line})"
+            ) from error
+        raise UsageError(f"{path} cannot be opened as a DuckDB file: {first_line}") from error
+
+
+def _create(path: FilePath) -> None:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH {literal(str(path))} AS created ({_NEW_FILE})")

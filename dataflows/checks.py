@@ -56,8 +56,8 @@ def _no_nested_blocks(nodes: Iterable[Node]) -> None:
         for inner in _block(outer):
             if inner.node_role is NodeType.EXPAND:
                 raise UsageError(
-                    f"{inner.name!r} is Parallelizable inside the block of {outer.name!r}, which Hamilton runs for "
-                    "ever. Collect the outer block first, or make one block over all pairs."
+                    f"{inner.name!r} is Parallelizable inside the block of {outer.name!r}, which "
+                    "Hamilton runs for ever. Collect the outer block first, or make one block over all pairs."
                 )
 
 
@@ -68,8 +68,8 @@ def _one_collect_a_block(nodes: Iterable[Node]) -> None:
         collects = sorted({node.name for inner in [outer, *_block(outer)] for node in _collects(inner)})
         if len(collects) > 1:
             raise UsageError(
-                f"The block of {outer.name!r} is collected by {' and '.join(collects)}; Hamilton can do it once. "
-                "Collect once and let both read that node."
+                f"The block of {outer.name!r} is collected by {' and '.join(collects)}; "
+                "Hamilton can do it once. Collect once and let both read that node."
             )
 
 

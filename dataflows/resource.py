@@ -81,7 +81,9 @@ class _Resource(NodeCreator):
         """Return where the records of `fn` land: a schema named after its module."""
         module = fn.__module__.rpartition(".")[2]
         schema = "main" if module == "__main__" else snake_case(module)
-        return Target(self.table or fn.__name__, schema, self.primary_key, self.write_disposition, self.columns)
+        return Target(
+            self.table or fn.__name__, schema, self.primary_key, self.write_disposition, self.columns
+        )
 
     def validate(self, fn: Callable[..., Any]) -> None:
         """Refuse a definition that cannot work, when the module is read."""
@@ -102,10 +104,16 @@ class _Resource(NodeCreator):
         tags = {"module": fn.__module__, TABLE: target.name}
         parameters = inspect.signature(fn).parameters
 
-        def node(last: str, type_: Any, call: Callable[..., Any], needs: dict[str, Any], step: str, cache: str) -> Node:
+        def node(
+            last: str, type_: Any, call: Callable[..., Any], needs: dict[str, Any], step: str, cache: str
+        ) -> Node:
             space = () if last == name else (name,)
-            inputs = {key: need if isinstance(need, tuple) else (need, _REQUIRED) for key, need in needs.items()}
-            defaults = {key: parameters[key].default for key, (_, kind) in inputs.items() if kind is not _REQUIRED}
+            inputs = {
+                key: need if isinstance(need, tuple) else (need, _REQUIRED) for key, need in needs.items()
+            }
+            defaults = {
+                key: parameters[key].default for key, (_, kind) in inputs.items() if kind is not _REQUIRED
+            }
             return Node(
                 last, type_, inspect.getdoc(fn) or "", call, input_types=inputs, namespace=space,
                 tags={**tags, STEP: step, "cache.behavior": cache}, optional_values=defaults,
@@ -121,12 +129,16 @@ class _Resource(NodeCreator):
 
         def land(**given: Any) -> LoadedTable:
             warehouse: Warehouse = given["warehouse"]
-            return warehouse.load(given[rows], target, source=source, cursor=self.cursor, since=given.get(cursor))
+            return warehouse.load(
+                given[rows], target, source=source, cursor=self.cursor, since=given.get(cursor)
+            )
 
         def landed(**given: Any) -> ir.Table:
             return tables.table(given["warehouse"], target.schema, target.table)
 
-        reads = {key: _dependency(hints, parameter) for key, parameter in parameters.items() if key != "since"}
+        reads = {
+            key: _dependency(hints, parameter) for key, parameter in parameters.items() if key != "since"
+        }
         lands: dict[str, Any] = {"warehouse": Warehouse, rows: Rows}
         nodes = []
         if "since" in parameters:
@@ -197,7 +209,11 @@ def declared(fn: Callable[..., Any]) -> _Resource | None:
 def _refuse_twins(fn: Callable[..., Any], target: Target) -> None:
     """Refuse two resources of one module for one table; see `checks` for those of several modules."""
     for other in list(vars(sys.modules[fn.__module__]).values()) if fn.__module__ in sys.modules else ():
-        if not inspect.isfunction(other) or other.__name__ == fn.__name__ or other.__module__ != fn.__module__:
+        if (
+            not inspect.isfunction(other)
+            or other.__name__ == fn.__name__
+            or other.__module__ != fn.__module__
+        ):
             continue
         twin = declared(other)
         if twin is not None and twin.target(other).name == target.name:
@@ -211,8 +227,8 @@ def _refuse_parallel(name: str, hints: dict[str, Any]) -> None:
     for parameter, hint in hints.items():
         if typing.get_origin(hint) in (Parallelizable, Collect):
             raise UsageError(
-                f"Resource {name!r}: {parameter} is {typing.get_origin(hint).__name__}, and a resource is one stream. "
-                "Put the parallel block before it and let the resource read what it collects."
+                f"Resource {name!r}: {parameter} is {typing.get_origin(hint).__name__}, and a resource is "
+                "one stream. Put the parallel block before it and let the resource read what it collects."
             )
 
 
@@ -235,13 +251,19 @@ def _record_type(returned: Any) -> type | None:
 
 def _dependency(hints: dict[str, Any], parameter: inspect.Parameter) -> tuple[Any, DependencyType]:
     if parameter.name not in hints:
-        raise UsageError(f"Parameter {parameter.name!r} of a resource needs a type; Hamilton connects nodes by it.")
+        raise UsageError(
+            f"Parameter {parameter.name!r} of a resource needs a type; Hamilton connects nodes by it."
+        )
     return hints[parameter.name], DependencyType.from_parameter(parameter)
 
 
 def _as_time(value: Any, wanted: Any) -> Any:
     """Return a cursor, which JSON keeps as text, as the time that `since` is declared to be."""
-    options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) or typing.get_args(wanted) else (wanted,)
+    options = (
+        typing.get_args(wanted)
+        if isinstance(wanted, types.UnionType) or typing.get_args(wanted)
+        else (wanted,)
+    )
     if isinstance(value, str) and datetime in options:
         return datetime.fromisoformat(value.replace("Z", "+00:00"))
     if isinstance(value, str) and date in options:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -90,10 +92,13 @@ def run(
     graph = build(modules)
     variables = {variable.name: variable for variable in graph.list_available_variables()}
     wanted = _wanted(variables, outputs)
-    warehouse = into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
+    warehouse = (
+        into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
+    )
     given = {**(inputs or {}), "warehouse": warehouse}
     _check_inputs(graph, variables, wanted, given)
-    results = graph.execute(wanted, inputs=given)
+    with _quiet_hamilton():
+        results = graph.execute(wanted, inputs=given)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])
     found: dict[str, ir.Table] = {}
     for name in wanted:
@@ -104,6 +109,18 @@ def run(
                 found[name] = tables.table(warehouse, schema, name)
     loads = {name.rpartition(".")[0]: done for name, done in results.items() if isinstance(done, LoadedTable)}
     return RunResult(warehouse, loads, found)
+
+
+@contextlib.contextmanager
+def _quiet_hamilton() -> Iterator[None]:
+    """Keep Hamilton from logging the traceback of an error that is raised as well."""
+    logger = logging.getLogger("hamilton")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def parse_inputs(flow: Flow, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -117,7 +134,10 @@ def parse_inputs(flow: Flow, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _parsed(name: str, text: str, type_: Any) -> Any:
-    read = {int: int, float: float, bool: {"true": True, "false": False}.__getitem__}.get(type_)
+    readers: dict[Any, Callable[[str], Any]] = {
+        int: int, float: float, bool: {"true": True, "false": False}.__getitem__,
+    }  # fmt: skip
+    read = readers.get(type_)
     if read is None:
         return text
     try:
@@ -156,7 +176,9 @@ def _check_inputs(
     external = {name for name, variable in variables.items() if variable.is_external_input}
     unknown = [name for name in given if name not in external and name != "warehouse"]
     if unknown:
-        raise UsageError(f"The flow takes no input {unknown[0]!r}; {did_you_mean(unknown[0], external - {'warehouse'})}")
+        raise UsageError(
+            f"The flow takes no input {unknown[0]!r}; {did_you_mean(unknown[0], external - {'warehouse'})}"
+        )
     needed = {variable.name for variable in graph.what_is_upstream_of(*wanted) if variable.is_external_input}
     optional = graph.graph.get_nodes()
     required = {

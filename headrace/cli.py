@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
 WAREHOUSE_VARIABLE = "HEADRACE_WAREHOUSE"
+DEFAULT_WAREHOUSE = "warehouse.duckdb"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,12 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
-    parser = argparse.ArgumentParser(prog="headrace", description="Extract, land in DuckDB and transform, as one DAG.")
+    parser = argparse.ArgumentParser(
+        prog="headrace", description="Extract, land in DuckDB and transform, as one DAG."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     run = verbs.add_parser("run", help="load every resource of a flow and write its transforms")
     run.add_argument("flow", help="a bundled flow (slack), a file (flow.py) or a module")
-    run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: FLOW.duckdb)")
+    run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: warehouse.duckdb)")
     run.add_argument("--outputs", metavar="NODE,…", help="only these nodes and what they need")
     run.epilog = "Every other option is an input of the flow: --export my-export.zip."
     run.set_defaults(call=_run)
@@ -83,7 +86,7 @@ def _run(options: argparse.Namespace) -> None:
 
     modules = find_flow(options.flow)
     inputs = parse_inputs(modules, _pairs(options.rest))
-    into = options.into or f"{Path(options.flow).stem}.duckdb"
+    into = options.into or DEFAULT_WAREHOUSE
     outputs = options.outputs.split(",") if options.outputs else None
     with run(modules, into=into, inputs=inputs, outputs=outputs) as result:
         for name, loaded in result.loads.items():
@@ -111,10 +114,12 @@ def _schema_show(options: argparse.Namespace) -> None:
     from headrace.loaders.sql import literal
 
     schema, _, table = (options.table or "").rpartition(".")
-    only = f"WHERE table_schema = {literal(schema or 'main')} AND table_name = {literal(table)}" if table else ""
+    only = (
+        f"WHERE table_schema = {literal(schema or 'main')} AND table_name = {literal(table)}" if table else ""
+    )
     _show(
         options,
-        "SELECT table_schema || '.' || table_name AS \"table\", column_name AS \"column\", data_type AS type, "
+        'SELECT table_schema || \'.\' || table_name AS "table", column_name AS "column", data_type AS type, '
         f"source_path, load_id AS since_load FROM _headrace.columns {only} "
         "ORDER BY table_schema, table_name, position",
     )
@@ -142,7 +147,9 @@ def _show(options: argparse.Namespace, sql: str) -> None:
         except duckdb.Error as error:
             raise UsageError(str(error)) from error
         columns = [column[0] for column in result.description or ()]
-        write = display.write_csv if options.csv else display.write_json if options.json else display.write_table
+        write = (
+            display.write_csv if options.csv else display.write_json if options.json else display.write_table
+        )
         write(columns, display.in_batches(result.fetchmany), sys.stdout)
 
 

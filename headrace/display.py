@@ -57,7 +57,9 @@ def _padded(text: str, width: int, number: bool) -> str:
 
 
 def _all_numbers(values: Iterable[Any]) -> bool:
-    return all(value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)) for value in values)
+    return all(
+        value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)) for value in values
+    )
 
 
 def _cell(value: Any) -> str:

@@ -23,7 +23,7 @@ from headrace.loaders.evolve import AddColumn, Change, CreateTable, Plan
 from headrace.loaders.names import Path, show
 from headrace.loaders.package import Package
 from headrace.loaders.schema import Column, RootSchema, Table
-from headrace.loaders.sql import insert_values, literal
+from headrace.loaders.sql import Value, insert_values, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,7 +74,8 @@ class Counts:
 def exists(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether the warehouse has a catalogue: false before its first load."""
     found = connection.execute(
-        f"SELECT count(*) FROM duckdb_tables() WHERE schema_name = '{SCHEMA}' AND database_name = current_database()"
+        "SELECT count(*) FROM duckdb_tables() "
+        f"WHERE schema_name = '{SCHEMA}' AND database_name = current_database()"
     ).fetchone()
     return bool(found and found[0])
 
@@ -100,8 +101,8 @@ def read_schema(connection: duckdb.DuckDBPyConnection, schema: str, root: str) -
     tables = [
         Table(name, _path(path), parent, tuple(columns.get(name, ())))
         for name, path, parent in connection.execute(
-            f"SELECT table_name, path, parent FROM {SCHEMA}.tables "
-            f"WHERE table_schema = {literal(schema)} AND root = {literal(root)} ORDER BY load_id, length(path)"
+            f"SELECT table_name, path, parent FROM {SCHEMA}.tables WHERE table_schema = {literal(schema)} "
+            f"AND root = {literal(root)} ORDER BY load_id, length(path)"
         ).fetchall()
     ]
     return RootSchema({table.path: table for table in tables}, taken)
@@ -109,7 +110,9 @@ def read_schema(connection: duckdb.DuckDBPyConnection, schema: str, root: str) -
 
 def find_load(connection: duckdb.DuckDBPyConnection, package: str) -> int | None:
     """Return the number of the load that committed this package, if one did."""
-    row = connection.execute(f"SELECT load_id FROM {SCHEMA}.loads WHERE package = {literal(package)}").fetchone()
+    row = connection.execute(
+        f"SELECT load_id FROM {SCHEMA}.loads WHERE package = {literal(package)}"
+    ).fetchone()
     return None if row is None else int(row[0])
 
 
@@ -132,7 +135,7 @@ def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:
 def record_load(package: Package, plan: Plan, load_id: int, counts: Counts) -> list[str]:
     """Return the statements that write one load, its schema changes and its cursor into the catalogue."""
     target, now = package.target, datetime.now(timezone.utc)
-    load = [
+    load: list[Value] = [
         load_id, package.id, target.schema, target.table, target.write_disposition, package.source,
         _time(package.started), _time(now), counts.rows_in, counts.loaded, counts.quarantined,
         counts.deduplicated, package.exact_records, package.bytes,
@@ -156,14 +159,22 @@ def record_columns(schema: str, root: str, plan: Plan, before: RootSchema, load_
         if had == table:
             continue
         if had is None:
-            row = [schema, table.name, root, table.parent, show(table.path), _json(table.path), load_id]
+            row: list[Value] = [
+                schema,
+                table.name,
+                root,
+                table.parent,
+                show(table.path),
+                _json(table.path),
+                load_id,
+            ]
             statements.append(insert_values(f"{SCHEMA}.tables", [row]))
         known = {column.name: column for column in had.columns} if had else {}
         for position, column in enumerate(table.columns):
             old = known.get(column.name)
             if old is None:
-                row = [*_column(schema, table, column), position, load_id]
-                statements.append(insert_values(f"{SCHEMA}.columns", [row]))
+                born = [*_column(schema, table, column), position, load_id]
+                statements.append(insert_values(f"{SCHEMA}.columns", [born]))
             elif old != column:
                 statements.append(
                     f"UPDATE {SCHEMA}.columns SET data_type = {literal(column.type)}, "
@@ -189,7 +200,14 @@ def _events(change: Change, paths: dict[str, Path]) -> Iterable[list[str | None]
         table = change.table
         yield ["create table", table.name, None, None, None, show(table.path)]
         for column in table.columns:
-            yield ["add column", table.name, column.name, None, column.type, show((*table.path, *column.path))]
+            yield [
+                "add column",
+                table.name,
+                column.name,
+                None,
+                column.type,
+                show((*table.path, *column.path)),
+            ]
         return
     what = "add column" if isinstance(change, AddColumn) else "widen column"
     old = None if isinstance(change, AddColumn) else change.old_type
@@ -197,7 +215,7 @@ def _events(change: Change, paths: dict[str, Path]) -> Iterable[list[str | None]
     yield [what, change.table, change.column.name, old, change.column.type, path]
 
 
-def _column(schema: str, table: Table, column: Column) -> list[str | bool | None]:
+def _column(schema: str, table: Table, column: Column) -> list[Value]:
     return [
         schema, table.name, column.name, column.type, show((*table.path, *column.path)), _json(column.path),
         _json(sorted(column.kinds)), column.declared, column.variant,

@@ -264,7 +264,7 @@ def _largest(array: pa.Array) -> float:
     if not pa.types.is_floating(array.type) or array.null_count == len(array):
         return 0.0
     bounds = pc.min_max(array)
-    return max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py()))
+    return float(max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py())))
 
 
 def _has_type(schema: Any, wanted: Any) -> bool:
@@ -312,7 +312,12 @@ def _merge_pins(pins: dict[str, Any], more: dict[str, Any]) -> None:
         known = pins.get(name)
         if isinstance(known, dict) and isinstance(pin, dict):
             _merge_pins(known, pin)
-        elif isinstance(known, list) and isinstance(pin, list) and isinstance(known[0], dict) and isinstance(pin[0], dict):
+        elif (
+            isinstance(known, list)
+            and isinstance(pin, list)
+            and isinstance(known[0], dict)
+            and isinstance(pin[0], dict)
+        ):
             _merge_pins(known[0], pin[0])
         elif known is None:
             pins[name] = pin

@@ -6,6 +6,7 @@ package that was committed already is recognised by its id and counts once.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -56,13 +57,20 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
         MergeKeyMissing: A record has no value for a column of its key.
         LoadError: The rows do not add up; a bug, and nothing was written.
     """
+    import duckdb
+
     package.verify()
     connection.execute("BEGIN")
     try:
         loaded = _commit(connection, package)
         connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
+    except BaseException as error:
+        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
+            connection.execute("ROLLBACK")
+        if isinstance(error, duckdb.Error):
+            raise LoadError(
+                f"{package.target.name}: DuckDB refused, and nothing was written: {error}"
+            ) from error
         raise
     return loaded
 
@@ -127,8 +135,8 @@ def _make_room(
         lost = connection.execute(f"SELECT min(i) FROM {_WINNERS} WHERE k{at} IS NULL").fetchone()
         if lost and lost[0] is not None:
             raise MergeKeyMissing(
-                f"{target.name}: a record has no {column!r}, which is in its primary key - at `$[{lost[0]}]`. "
-                "Give it one in the resource, or choose another key."
+                f"{target.name}: a record has no {column!r}, which is in its primary key "
+                f"- at `$[{lost[0]}]`. Give it one in the resource, or choose another key."
             )
     _run(connection, sql.delete_replaced(target.schema, tables, _WINNERS, key))
     return _WINNERS
@@ -143,12 +151,14 @@ def _key_columns(package: Package, planned: Plan) -> list[str]:
         column = columns.get(parse_hint(name)) or by_name.get(name) or by_name.get(snake_case(name))
         if column is None:
             raise UnknownColumn(package.target.name, name, [column.name for column in columns.values()])
-        spread = [other.name for other in planned.root.table.at(column.path) if other.name in planned.root.sources]
+        spread = [
+            other.name for other in planned.root.table.at(column.path) if other.name in planned.root.sources
+        ]
         if any(other != column.name for other in spread):
             raise LoadError(
-                f"{package.target.name}: the key column {column.name!r} is {column.type}, and the records hold "
-                f"values that need {', '.join(spread)} as well. Make them one type in the resource, "
-                f"or declare it: columns={{{name!r}: 'VARCHAR'}}."
+                f"{package.target.name}: the key column {column.name!r} is {column.type}, and the "
+                f"records hold values that need {', '.join(spread)} as well. Make them one type in the "
+                f"resource, or declare it: columns={{{name!r}: 'VARCHAR'}}."
             )
         found.append(column.name)
     return found

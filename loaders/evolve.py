@@ -136,9 +136,7 @@ def _columns(
     return replace(table, columns=tuple(columns)), {name: tuple(ids) for name, ids in sources.items()}
 
 
-def _placed(
-    slots: list[Column], facts: dict[str, str], taken: set[str]
-) -> list[tuple[Column, list[str]]]:
+def _placed(slots: list[Column], facts: dict[str, str], taken: set[str]) -> list[tuple[Column, list[str]]]:
     """Give every kind a slot, growing `slots` where none fits; return the slots that got something."""
     placed: dict[int, list[str]] = {}
     kinds = sorted(facts, key=rank)

@@ -67,7 +67,9 @@ class _Shredder:
             kind, kept = scalar(value)
         row[table.column(path, kind)] = kept
 
-    def _children(self, row: dict[str, Any], table: TableFacts, path: Path, items: list[Any], root: int) -> None:
+    def _children(
+        self, row: dict[str, Any], table: TableFacts, path: Path, items: list[Any], root: int
+    ) -> None:
         if not items:
             return
         child = self.facts.table((*table.path, *path, None), table.path)

@@ -7,7 +7,7 @@ through the columnar lane, which hands back the lines it must not take.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +62,7 @@ class _Intake:
 
 
 def extract(
-    stream: Stream, writer: PackageWriter, *, watched: Iterable[tuple[Path, Path]] = (),
+    stream: Stream, writer: PackageWriter, *, watched: Collection[tuple[Path, Path]] = (),
     cursor_column: str | None = None, since: Any = None, on_rows: OnRows = lambda records: None,
 ) -> Package:  # fmt: skip
     """Read `stream` to its end into a sealed package.
@@ -84,7 +84,10 @@ def extract(
     exact_records = _shred(lines, writer, watched)
     on_rows(intake.records)
     return writer.seal(
-        records=intake.records, exact_records=exact_records, cursor=_json_value(intake.cursor), rekeys=intake.rekeys
+        records=intake.records,
+        exact_records=exact_records,
+        cursor=_json_value(intake.cursor),
+        rekeys=intake.rekeys,
     )
 
 
@@ -103,11 +106,11 @@ def _lines(stream: Stream, intake: _Intake, encoder: LineEncoder, name: str) -> 
                     intake.on_rows(intake.records)
     except HeadraceError:
         raise
-    except Exception as error:  # noqa: BLE001  a source is the user's code: whatever it raises is told by record
+    except Exception as error:
         raise SourceError(f"{name}: record {intake.records}: {type(error).__name__}: {error}") from error
 
 
-def _shred(lines: Iterator[bytes], writer: PackageWriter, watched: Iterable[tuple[Path, Path]]) -> int:
+def _shred(lines: Iterator[bytes], writer: PackageWriter, watched: Collection[tuple[Path, Path]]) -> int:
     """Write every line into the package; return how many took the exact lane."""
     first, exact, columnar = 0, 0, None
     for block, last in _blocks(lines):

@@ -114,7 +114,7 @@ def sql_type(kinds: Iterable[str]) -> str | None:
 
 
 def accepts(declared: str | None, held: frozenset[str], kind: str) -> bool:
-    """Tell whether a column that holds `held` can also hold `kind`, with the type `declared` if there is one."""
+    """Tell whether a column that holds `held`, or is declared with a type, can hold `kind` as well."""
     if declared is None:
         return sql_type(held | {kind}) is not None
     if kind.startswith("decimal("):

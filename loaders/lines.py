@@ -26,7 +26,9 @@ from headrace.loaders.names import Path
 
 MARK = "\x01"
 _MARK_IN_JSON = rb"\u0001"
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+_OPTIONS = (
+    orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 
 # How marshal writes a float that is NaN or infinite: 'g' and eight bytes, all bits of the exponent set.
 # Other bytes can look the same; then a record is rebuilt for nothing.
@@ -40,7 +42,7 @@ class JsonText(str):
 
 
 class LineEncoder:
-    """Writes records as lines; knows which paths are kept as JSON text.
+    r"""Writes records as lines; knows which paths are kept as JSON text.
 
     >>> import datetime
     >>> LineEncoder().encode({"id": 1, "at": datetime.date(2026, 1, 31)})
@@ -131,14 +133,14 @@ _LONG_NUMBER = re.compile(rb"\d{18}")
 
 
 def read_mark(value: dict[str, Any]) -> tuple[str, Any] | None:
-    """Return the kind and text of a marked value, or None for a dict of the user's.
+    r"""Return the kind and text of a marked value, or None for a dict of the user's.
 
-    >>> read_mark({"\\x01date": "2026-01-31"}), read_mark({"date": 1})
+    >>> read_mark({"\x01date": "2026-01-31"}), read_mark({"date": 1})
     (('date', '2026-01-31'), None)
     """
     if len(value) != 1:
         return None
-    (key, text), = value.items()
+    ((key, text),) = value.items()
     return (key[1:], text) if is_mark(key) else None
 
 

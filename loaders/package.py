@@ -102,10 +102,13 @@ class Package:
         """
         for file in self.files:
             if not file.path.is_file():
-                raise PackageDamaged(f"Package {self.id}: {file.path.name} is missing; drop it and load again.")
+                raise PackageDamaged(
+                    f"Package {self.id}: {file.path.name} is missing; drop the package and load again."
+                )
             if _sha256(file.path) != file.sha256:
                 raise PackageDamaged(
-                    f"Package {self.id}: {file.path.name} is not the file that was sealed; drop it and load again."
+                    f"Package {self.id}: {file.path.name} is not the file that was sealed; "
+                    "drop the package and load again."
                 )
 
     def drop(self) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from headrace.loaders.kinds import sql_type
 from headrace.loaders.names import SYSTEM_COLUMNS, Path
 
-_CHILD_SYSTEM = {name: "BIGINT" for name in SYSTEM_COLUMNS}
-_ROOT_SYSTEM = {name: "BIGINT" for name in ("_hr_id", "_hr_load_id")}
+_CHILD_SYSTEM = dict.fromkeys(SYSTEM_COLUMNS, "BIGINT")
+_ROOT_SYSTEM = dict.fromkeys(("_hr_id", "_hr_load_id"), "BIGINT")
 
 
 @dataclass(frozen=True, slots=True)

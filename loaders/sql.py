@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.loaders.evolve import AddColumn, Change, CreateTable, TablePlan, WidenColumn
+from headrace.loaders.evolve import AddColumn, Change, CreateTable, TablePlan
 from headrace.loaders.facts import POSITION
 from headrace.loaders.kinds import decode, spec
 from headrace.loaders.package import DataFile
 from headrace.loaders.schema import Table
+
+Value = str | int | float | bool | None
 
 ORDINAL_BITS = 36
 """A row's `_hr_id` is its load's number, shifted by these bits, plus its ordinal in the load: 68 billion rows
@@ -30,7 +32,7 @@ def ident(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
-def literal(value: str | int | float | bool | None) -> str:
+def literal(value: Value) -> str:
     """Return a value as SQL.
 
     >>> print(literal("it's"), literal(None), literal(True), literal(7))
@@ -46,7 +48,7 @@ def literal(value: str | int | float | bool | None) -> str:
     return quoted if "\0" not in quoted else "(" + quoted.replace("\0", "'||chr(0)||'") + ")"
 
 
-def insert_values(table: str, rows: Iterable[Sequence[str | int | float | bool | None]]) -> str:
+def insert_values(table: str, rows: Iterable[Sequence[Value]]) -> str:
     """Return one INSERT of literal rows into a quoted table name."""
     values = ",\n".join("(" + ", ".join(map(literal, row)) + ")" for row in rows)
     return f"INSERT INTO {table} VALUES\n{values}"
@@ -66,7 +68,7 @@ def change_schema(schema: str, change: Change) -> str:
 
 
 def relation(plan: TablePlan, files: Sequence[DataFile]) -> str:
-    """Return a relation over a table's files: position columns and `c` columns, null where a file lacks one."""
+    """Return a relation over a table's files; a column is null where a file lacks it."""
     position = ["i"] if plan.table.parent is None else list(POSITION)
     types = {name: POSITION[name] for name in position}
     types.update((name, spec(kind).stored) for name, kind in plan.file_columns.items())
@@ -104,7 +106,7 @@ def _sources(plan: TablePlan, column: str, type_: str) -> list[tuple[str, str]]:
 def insert_rows(
     schema: str, plan: TablePlan, files: Sequence[DataFile], load_id: int, winners: str | None = None
 ) -> str:
-    """Return the INSERT of a table's rows from the package, those of the records in `winners` if it is given."""
+    """Return the INSERT of a table's rows from the package: all, or those of the records in `winners`."""
     base = load_id << ORDINAL_BITS
     is_root = plan.table.parent is None
     system = {"_hr_id": "i"} if is_root else {"_hr_id": "i", "_hr_parent_id": "p", "_hr_root_id": "r"}
@@ -149,7 +151,7 @@ def delete_replaced(schema: str, tables: Sequence[Table], winners: str, key: Seq
 def rekey(
     schema: str, tables: Sequence[Table], key: Sequence[str], column: str, old: str, new: str
 ) -> list[str]:
-    """Return the statements that give rows with one value in a key column another, unless that key is taken."""
+    """Return the statements that replace a value in a key column; a row whose new key is taken goes."""
     root, name = ident(schema, tables[0].name), ident(column)
     others = [ident(other) for other in key if other != column]
     same = " AND ".join([f"o.{name} = {literal(new)}", *(f"o.{other} = t.{other}" for other in others)])

@@ -13,8 +13,8 @@ from headrace.loaders.names import Path, parse_hint, snake_case
 
 DISPOSITIONS = ("append", "replace", "merge")
 _TYPE_ALIASES = {
-    "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR", "TEXT": "VARCHAR",
-    "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
+    "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR",
+    "TEXT": "VARCHAR", "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
 }  # fmt: skip
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
@@ -34,7 +34,7 @@ class Target:
 
     >>> Target("orders", write_disposition="merge")
     Traceback (most recent call last):
-    headrace.errors.UsageError: Table 'orders': merge needs primary_key=(...), the columns that identify a record.
+    headrace.errors.UsageError: Table 'orders': merge needs primary_key=(...), the columns that identify...
     """
 
     table: str
@@ -68,7 +68,9 @@ class Target:
 
     def hints(self) -> dict[Path, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
-        return {parse_hint(path): _known_type(self.table, path, type_) for path, type_ in self.columns.items()}
+        return {
+            parse_hint(path): _known_type(self.table, path, type_) for path, type_ in self.columns.items()
+        }
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -98,6 +100,5 @@ def _known_type(table: str, path: str, type_: str) -> str:
         return name
     if match := _DECIMAL.fullmatch(name):
         return f"DECIMAL({match[1]},{match[2]})"
-    raise UsageError(
-        f"Table {table!r}, column {path!r}: no type {type_!r}; {did_you_mean(name, [*TYPED_BY_NAME, 'DECIMAL(18,2)'])}"
-    )
+    hint = did_you_mean(name, [*TYPED_BY_NAME, "DECIMAL(18,2)"])
+    raise UsageError(f"Table {table!r}, column {path!r}: no type {type_!r}; {hint}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import LoadError, UsageError, WarehouseLocked
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
-from headrace.loaders.extract import OnRows, extract
+from headrace.loaders.extract import extract
 from headrace.loaders.package import PackageWriter
 from headrace.loaders.records import Stream
 from headrace.loaders.sql import ident, insert_values, literal
@@ -29,6 +29,9 @@ Report = Callable[[str, int, bool], None]
 # Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows; only
 # this storage version takes the setting. Set at creation; a file that exists keeps its own.
 _NEW_FILE = "STORAGE_VERSION 'latest', ROW_GROUP_SIZE 16384"
+CATALOG = "warehouse"
+"""The name under which DuckDB has the file, whatever the file is called."""
+
 _SCHEME = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)$")
 
 
@@ -73,6 +76,13 @@ class Warehouse:
                 self._root = _open(self.path)
             return self._root
 
+    @contextlib.contextmanager
+    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own to the open database, for one thread and one transaction."""
+        with self.connection.cursor() as connection:
+            connection.execute(f"USE {CATALOG}")
+            yield connection
+
     def open_readonly(self) -> duckdb.DuckDBPyConnection:
         """Open the file on its own for reading: nothing can be changed through this connection.
 
@@ -81,8 +91,10 @@ class Warehouse:
             WarehouseLocked: Another process has the file open for writing.
         """
         if self.path is None or not self.path.exists():
-            raise UsageError(f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one.")
-        return _open_file(self.path, read_only=True)
+            raise UsageError(
+                f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one."
+            )
+        return _open(self.path, read_only=True)
 
     def close(self) -> None:
         """Close the file, so that other processes can open it."""
@@ -92,7 +104,13 @@ class Warehouse:
                 self._root = None
 
     def load(
-        self, stream: Stream, target: Target, *, source: str = "", cursor: str | None = None, since: Any = None
+        self,
+        stream: Stream,
+        target: Target,
+        *,
+        source: str = "",
+        cursor: str | None = None,
+        since: Any = None,
     ) -> LoadedTable:
         """Read `stream` to its end, seal it as a package and commit it.
 
@@ -107,7 +125,7 @@ class Warehouse:
             SourceError: The stream raised; nothing was written.
             LoadError: The records cannot land as asked; nothing was written.
         """
-        with self.connection.cursor() as connection, self._store() as store:
+        with self.session() as connection, self._store() as store:
             watched = catalogue.read_schema(connection, target.schema, target.table).times()
             with PackageWriter(store, target, source) as writer:
                 package = extract(
@@ -125,12 +143,12 @@ class Warehouse:
 
     def cursor(self, resource: str) -> Any:
         """Return the committed cursor of a resource (`schema.table`), or None before its first."""
-        with self.connection.cursor() as connection:
+        with self.session() as connection:
             return catalogue.read_cursor(connection, resource)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; times with a zone come as text."""
-        with self.connection.cursor() as connection:
+        with self.session() as connection:
             return connection.execute(sql).fetchall()
 
     def cache(self, name: str) -> Cache:
@@ -145,7 +163,7 @@ class Warehouse:
             table: The table's name; one that a resource loads is refused.
             write: Creates a table under the temporary name it is given, in the same schema.
         """
-        with self.connection.cursor() as connection:
+        with self.session() as connection:
             if catalogue.read_schema(connection, schema, table).tables:
                 raise UsageError(f"{schema}.{table} is a resource's table; give the transform another name.")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
@@ -194,10 +212,12 @@ class Cache:
             return
         now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
         keys = ", ".join(map(literal, values))
-        with self._warehouse.connection.cursor() as connection:
+        with self._warehouse.session() as connection:
             connection.execute("BEGIN")
             connection.execute(f"DELETE FROM {self._table} WHERE key IN ({keys})")
-            connection.execute(insert_values(self._table, [[key, value, now] for key, value in values.items()]))
+            connection.execute(
+                insert_values(self._table, [[key, value, now] for key, value in values.items()])
+            )
             connection.execute("COMMIT")
 
 
@@ -222,13 +242,16 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
         text = match["rest"][1:]
     path = FilePath(text)
     if not path.parent.is_dir():
-        raise UsageError(f"The folder {str(path.parent)!r} for the warehouse {text!r} does not exist; make it first.")
+        raise UsageError(
+            f"The folder {str(path.parent)!r} for the warehouse {text!r} does not exist; make it first."
+        )
     return Warehouse(path, report=report)
 
 
 def load(
-    records: Stream, table: str, *, into: str | FilePath | Warehouse, primary_key: str | Sequence[str] | None = None,
-    write_disposition: str = "append", columns: Mapping[str, str] | None = None,
+    records: Stream, table: str, *, into: str | FilePath | Warehouse,
+    primary_key: str | Sequence[str] | None = None, write_disposition: str = "append",
+    columns: Mapping[str, str] | None = None,
 ) -> LoadedTable:  # fmt: skip
     """Load records into a table and its child tables, in one transaction.
 
@@ -256,38 +279,39 @@ def load(
         return warehouse.load(records, target, source="headrace.load")
 
 
-def _open(path: FilePath | None) -> duckdb.DuckDBPyConnection:
+def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open a database under the name `warehouse`.
+
+    Under its own name, a file called slack.duckdb would make every `slack.messages` ambiguous: DuckDB cannot
+    tell the database from the schema. Connections of one process to one file share an instance.
+    """
     import duckdb  # here, so that `import headrace` stays light
 
     if path is None:
         connection = duckdb.connect()
+        connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
     else:
-        if not path.exists():
-            _create(path)
-        connection = _open_file(path, read_only=False)
+        connection = duckdb.connect(f":memory:headrace {path.resolve()}")
+        options = ["READ_ONLY"] if read_only else [] if path.exists() else [_NEW_FILE]
+        try:
+            connection.execute(
+                f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({', '.join(['TYPE duckdb', *options])})"
+            )
+        except duckdb.Error as error:
+            connection.close()
+            raise _refused(path, str(error).splitlines()[0]) from error
     # Row order has no meaning here (children have _hr_index), and keeping it costs memory and threads.
     # A Python variable must never stand in for a table that is missing.
-    connection.execute("SET preserve_insertion_order = false; SET python_enable_replacements = false")
+    connection.execute(
+        f"USE {CATALOG}; SET preserve_insertion_order = false; SET python_enable_replacements = false"
+    )
     return connection
 
 
-def _open_file(path: FilePath, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    try:
-        return duckdb.connect(str(path), read_only=read_only)
-    except duckdb.Error as error:
-        first_line = str(error).splitlines()[0]
-        if "lock" in first_line.lower():
-            raise WarehouseLocked(
-                f"{path} is open in another process; DuckDB lets one in at a time. "
-                f"Close it there, or wait and try again. ({first_line})"
-            ) from error
-        raise UsageError(f"{path} cannot be opened as a DuckDB file: {first_line}") from error
-
-
-def _create(path: FilePath) -> None:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.execute(f"ATTACH {literal(str(path))} AS created ({_NEW_FILE})")
+def _refused(path: FilePath, reason: str) -> WarehouseLocked | UsageError:
+    if "lock" in reason.lower() or "already attached" in reason:
+        return WarehouseLocked(
+            f"{path} is open in another process or by another library; DuckDB lets one in at a time. "
+            f"Close it there, or wait and try again. ({reason})"
+        )
+    return UsageError(f"{path} cannot be opened as a DuckDB file: {reason}")

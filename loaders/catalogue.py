@@ -12,7 +12,7 @@ It is written in the transaction of the load that it tells of. Times are UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -152,36 +152,33 @@ def record_load(package: Package, plan: Plan, load_id: int, counts: Counts) -> l
 
 def record_columns(schema: str, root: str, plan: Plan, before: RootSchema, load_id: int) -> list[str]:
     """Return the statements that bring `tables` and `columns` up to date for what this load touched."""
-    statements = []
+    tables: list[Sequence[Value]] = []
+    columns: list[Sequence[Value]] = []
+    updates: list[str] = []
     for planned in plan.tables:
         table = planned.table
         had = before.tables.get(table.path)
-        if had == table:
-            continue
         if had is None:
-            row: list[Value] = [
-                schema,
-                table.name,
-                root,
-                table.parent,
-                show(table.path),
-                _json(table.path),
-                load_id,
-            ]
-            statements.append(insert_values(f"{SCHEMA}.tables", [row]))
+            tables.append(
+                [schema, table.name, root, table.parent, show(table.path), _json(table.path), load_id]
+            )
         known = {column.name: column for column in had.columns} if had else {}
         for position, column in enumerate(table.columns):
             old = known.get(column.name)
             if old is None:
-                born = [*_column(schema, table, column), position, load_id]
-                statements.append(insert_values(f"{SCHEMA}.columns", [born]))
+                columns.append([*_column(schema, table, column), position, load_id])
             elif old != column:
-                statements.append(
+                updates.append(
                     f"UPDATE {SCHEMA}.columns SET data_type = {literal(column.type)}, "
                     f"kinds = {literal(_json(sorted(column.kinds)))} WHERE table_schema = {literal(schema)} "
                     f"AND table_name = {literal(table.name)} AND column_name = {literal(column.name)}"
                 )
-    return statements
+    inserts = [
+        insert_values(f"{SCHEMA}.{name}", rows)
+        for name, rows in (("tables", tables), ("columns", columns))
+        if rows
+    ]
+    return [*inserts, *updates]
 
 
 def _record_changes(package: Package, plan: Plan, load_id: int, now: datetime) -> list[str]:

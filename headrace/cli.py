@@ -83,16 +83,16 @@ def build_parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     from headrace.dataflows.flows import find_flow
     from headrace.dataflows.run import parse_inputs, run
+    from headrace.loaders.evolve import describe
 
     modules = find_flow(options.flow)
     inputs = parse_inputs(modules, _pairs(options.rest))
     into = options.into or DEFAULT_WAREHOUSE
     outputs = options.outputs.split(",") if options.outputs else None
     with run(modules, into=into, inputs=inputs, outputs=outputs) as result:
-        for name, loaded in result.loads.items():
-            children = len(loaded.rows) - 1
-            beside = f", {children} child tables" if children else ""
-            print(f"{loaded.schema}.{name}: {loaded.counts.loaded:,} rows{beside}", file=sys.stderr)
+        for loaded in result.loads.values():
+            for change in loaded.changes:
+                print(f"  {describe(change)}", file=sys.stderr)
         written = sorted(set(result.tables) - set(result.loads))
         if written:
             print(f"written: {', '.join(written)}", file=sys.stderr)

@@ -106,8 +106,8 @@ def describe(change: Change) -> str:
     'add column users.age BIGINT'
     """
     if isinstance(change, CreateTable):
-        columns = ", ".join(f"{column.name} {column.type}" for column in change.table.columns)
-        return f"create table {change.table.name} ({columns})"
+        count = len(change.table.columns)
+        return f"create table {change.table.name}, {count} column{'' if count == 1 else 's'}"
     if isinstance(change, AddColumn):
         return f"add column {change.table}.{change.column.name} {change.column.type}"
     return f"widen column {change.table}.{change.column.name} from {change.old_type} to {change.column.type}"

@@ -292,10 +292,10 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
         connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
     else:
         connection = duckdb.connect(f":memory:headrace {path.resolve()}")
-        options = ["READ_ONLY"] if read_only else [] if path.exists() else [_NEW_FILE]
+        mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
         try:
             connection.execute(
-                f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({', '.join(['TYPE duckdb', *options])})"
+                f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})"
             )
         except duckdb.Error as error:
             connection.close()

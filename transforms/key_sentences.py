@@ -102,11 +102,12 @@ def key_sentences(
 
     Args:
         said: All sentences of the thread.
-        topic: Indexes of what the reader has seen already: not chosen again, and what it asks counts more.
+        topic: Indexes of what the reader has seen already: not told again, and what it asks counts more.
         opening: Indexes of the messages that open the thread.
-        without: Indexes of more sentences not to choose.
+        without: Indexes of more sentences not to tell.
         most: How many to choose.
     """
+    told = {said[index].text for index in (*topic, *without)}
     weights = _weights(said)
     vectors = [_unit(sentence.words, weights) for sentence in said]
     asked = _unit(_total([said[index].words for index in sorted(topic)]), weights)
@@ -114,7 +115,7 @@ def key_sentences(
     scores = {
         index: (_dot(vector, centre) + _dot(vector, asked)) * _worth(sentence, opening)
         for index, (sentence, vector) in enumerate(zip(said, vectors, strict=True))
-        if index not in topic and index not in without and _could_be_point(sentence)
+        if sentence.text not in told and _could_be_point(sentence)
     }
     return [said[index] for index in sorted(_diverse(scores, said, vectors, asked, most))]
 

@@ -44,6 +44,8 @@ _SETTLED = _any_of(
     r"(?:\b(?:is|are)|'s|'re) (?:now )?(?:(?:up|back|running)(?: and running)? again|back (?:up|online))\b",
     r"\bnow (?:it )?(?:works|builds|passes)\b",
     r"\b(?:figured|sorted) (?:it|this|that) out\b",
+    r"^(?:ah|oh|ok|update|never ?mind)?[,:. ]*(?:i )?found it\b(?! (?:hard|odd|strange|interesting|useful))",
+    r"\bincident (?:is |was )?(?:closed|over)\b",
     r"\bgot (?:it|this|that) (?:working|to work|sorted|fixed|running)\b",
     r"\bi(?:'ve| have)? successfully \w+",  # "I've successfully built it with this setup"
     r"\b(?:problem|issue|bug|mystery) (?:is )?(?:fixed|solved|resolved|gone)\b",

@@ -1,0 +1,59 @@
+# Every verb works on a fresh machine with make and Python 3.10 or newer; `make` alone lists them.
+VENV ?= .venv
+PY = $(VENV)/bin/python
+DEMO = examples/demo_export.zip
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-slow lint dist clean
+
+help:  ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.run $(DEMO)  ## load a small Slack export and show its channels, busiest threads and briefs
+	$(VENV)/bin/headrace run slack --export $(DEMO) --into demo.duckdb
+	$(PY) examples/demo.py
+
+test: lint $(VENV)/.system  ## lint, then every test but the slow ones: README and notebooks included
+	$(PY) -m pytest -q -m "not slow"
+
+test-all:  ## the tests on every Python from 3.10 to 3.13 that is found here
+	@scripts/test-all
+
+test-slow: $(VENV)/.test  ## the slow tests: laws with many examples, crashes, large inputs
+	$(PY) -m pytest -q -m slow
+
+lint: $(VENV)/.test  ## ruff, mypy and the floors
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PY) -m mypy
+	@$(VENV)/bin/lint-imports >$(VENV)/floors.txt 2>&1 || { cat $(VENV)/floors.txt; exit 1; }
+
+dist: $(VENV)/.test  ## sdist and wheel (built from the sdist) in dist/, checked for completeness
+	rm -rf dist
+	@$(PY) -m build --outdir dist . >$(VENV)/build.txt 2>&1 || { cat $(VENV)/build.txt; exit 1; }
+	$(PY) scripts/check-wheel dist/*.whl
+
+clean:  ## remove virtual environments, builds, caches and the demo's warehouse
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .hypothesis .coverage demo.duckdb demo.duckdb.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: what is installed is installed again only when pyproject.toml changes.
+$(PY):
+	@python=$$(scripts/find-python) && echo "Using $$python for $(VENV)" \
+		&& { "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
+
+$(DEMO): | $(PY)
+	$(PY) examples/make_demo_export.py $@
+
+$(VENV)/.run: pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --editable '.[test]'
+	@touch $(VENV)/.run $@
+
+$(VENV)/.system: scripts/system-packages | $(PY)
+	@scripts/system-packages
+	@touch $@

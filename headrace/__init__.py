@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headrace.dataflows.checks import DefinitionChecks
+    from headrace.dataflows.drawing import draw
     from headrace.dataflows.resource import resource
     from headrace.dataflows.run import RunResult, run
     from headrace.errors import HeadraceError, LoadError, SourceError, UsageError, WarehouseLocked
@@ -36,6 +37,7 @@ _HOMES = {
     "Warehouse": "headrace.loaders.warehouse",
     "WarehouseLocked": "headrace.errors",
     "connect": "headrace.loaders.warehouse",
+    "draw": "headrace.dataflows.drawing",
     "load": "headrace.loaders.warehouse",
     "resource": "headrace.dataflows.resource",
     "run": "headrace.dataflows.run",
@@ -56,6 +58,7 @@ __all__ = [
     "Warehouse",
     "WarehouseLocked",
     "connect",
+    "draw",
     "load",
     "resource",
     "run",

@@ -115,6 +115,6 @@ _ENCODERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], tuple[str, Any]]
     (time, lambda value: ("time", value.isoformat())),
     (timedelta, _interval),
     (Decimal, _decimal),
-    (uuid.UUID, lambda value: ("uuid", str(value))),
+    (uuid.UUID, lambda value: ("text", str(value))),  # as orjson writes it, and as JSON would have it
     ((bytes, bytearray, memoryview), lambda value: ("blob", base64.b64encode(value).decode())),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import enum
 import math
 import re
 import uuid
@@ -74,6 +75,10 @@ def scalar(value: Any) -> tuple[str, Any]:
         if isinstance(value, types):
             kind, text = encode(value)
             return kind, text
+    if isinstance(value, enum.Enum):
+        return scalar(value.value)
+    if type(value).__module__ == "numpy":
+        return scalar(value.item())
     raise TypeError(f"a value of type {type(value).__name__} is not data that headrace knows")
 
 
@@ -112,7 +117,7 @@ _ENCODERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], tuple[str, Any]]
     (str, lambda value: scalar(str.__str__(value))),
     (datetime, _datetime),  # before date, which it is one of
     (date, lambda value: ("date", value.isoformat())),
-    (time, lambda value: ("time", value.isoformat())),
+    (time, lambda value: ("time" if value.tzinfo is None else "timetz", value.isoformat())),
     (timedelta, _interval),
     (Decimal, _decimal),
     (uuid.UUID, lambda value: ("text", str(value))),  # as orjson writes it, and as JSON would have it

@@ -18,7 +18,7 @@ Nothing here may import pandas (1.5 s): no `pa.array`, `pa.scalar`, `to_numpy` o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
+from headrace.loaders.arrow import native_kind
 from headrace.loaders.facts import Facts, TableFacts
 from headrace.loaders.infer import ISO_PATTERNS, string_kind
 from headrace.loaders.kinds import NULL, SAFE_INT, spec
@@ -43,6 +44,7 @@ _FIRST_BYTE = {
     "string": rb'"', "number": rb"[-\d]", "boolean": rb"[tf]", "object": rb"\{", "array": rb"\[",
 }  # fmt: skip
 _MOST_RETRIES = 64
+_SMALLEST_BLOCK = 256
 
 
 class ColumnarShredder:
@@ -53,26 +55,47 @@ class ColumnarShredder:
         self._watched = frozenset(watched)
         self._pins: dict[str, Any] = {}
 
-    def shred(self, first: int, lines: list[bytes]) -> tuple[Tables, list[int]]:
-        """Return the tables of a block and the positions of the lines that the exact lane has to take.
+    def shred(self, first: int, lines: list[bytes]) -> Iterator[tuple[Tables, list[int]]]:
+        """Yield the tables of a block, and the positions of the lines that the exact lane has to take.
+
+        Mostly once; a block that the reader refuses without saying why is halved until it is found.
 
         Args:
             first: The ordinal of the block's first record in its load.
             lines: Records as JSON, one each.
         """
-        kept, odd = list(range(len(lines))), set[int]()
+        kept = list(range(len(lines)))
+        odd: set[int] = set()
         if any(b"null" in line for line in lines):
             odd = {at for at in kept if _LIST_NULL.search(lines[at])}
+        yield from self._shred(first, lines, [at for at in kept if at not in odd], odd)
+
+    def shred_table(self, first: int, table: pa.Table) -> Tables:
+        """Return the tables of rows that are Arrow already, in plain types."""
+        ordinals = np.arange(first, first + table.num_rows, dtype=np.int64)
+        return _Block(self._facts, self._watched).tables(table.combine_chunks(), ordinals)
+
+    def _shred(
+        self, first: int, lines: list[bytes], kept: list[int], odd: set[int]
+    ) -> Iterator[tuple[Tables, list[int]]]:
         for _ in range(_MOST_RETRIES):
-            kept = [at for at in kept if at not in odd]
             if not kept:
                 break
             parsed, offenders = self._parse(lines, kept)
             if parsed is not None:
                 ordinals = np.asarray(kept, dtype=np.int64) + first
-                return _Block(self._facts, self._watched).tables(parsed, ordinals), sorted(odd)
-            odd |= offenders or set(kept)
-        return {}, list(range(len(lines)))
+                yield _Block(self._facts, self._watched).tables(parsed, ordinals), sorted(odd)
+                return
+            if not offenders:
+                break
+            odd = odd | offenders
+            kept = [at for at in kept if at not in offenders]
+        if len(kept) <= _SMALLEST_BLOCK:
+            yield {}, sorted(odd.union(kept))
+            return
+        half = len(kept) // 2
+        yield from self._shred(first, lines, kept[:half], odd)
+        yield from self._shred(first, lines, kept[half:], set())
 
     def _parse(self, lines: list[bytes], kept: list[int]) -> tuple[pa.Table | None, set[int]]:
         """Return the parsed block, or None and the positions of the lines that stand in the way."""
@@ -205,7 +228,9 @@ class _Block:
             return _split_integers(array)
         if pa.types.is_floating(array.type):
             return [("double", array)]
-        return _split_strings(array, watched)
+        if pa.types.is_string(array.type):
+            return _split_strings(array, watched)
+        return [(native_kind(array.type), array)]
 
 
 def _split_integers(array: pa.Array) -> list[tuple[str, pa.Array]]:

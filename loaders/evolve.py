@@ -146,6 +146,8 @@ def _placed(slots: list[Column], facts: dict[str, str], taken: set[str]) -> list
     as_text = len(strings) > 1 or _slot_for(settled, "text") is not None
     for kind in kinds:
         stands_for = "text" if as_text and kind in strings else kind
+        if kind == "int" and "double" in facts:
+            stands_for = "double"  # beside fractions a whole number is one too: JSON does not tell 3 from 3.0
         at = _slot_for(slots, stands_for)
         if at is None:
             name = distinct(f"{slots[0].name}__v_{spec(stands_for).suffix}", taken)

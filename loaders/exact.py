@@ -28,13 +28,20 @@ def shred_lines(lines: Iterable[tuple[int, bytes]], facts: Facts) -> Rows:
         lines: Ordinals count the records of the load from 0.
         facts: Learns the tables, columns and kinds that turn up.
 
+    Raises:
+        ValueError: A line is no JSON.
+
     >>> facts = Facts()
     >>> shred_lines([(0, b'{"id":7,"tags":["a"]}')], facts)[("tags", None)]
     [{'i': 0, 'p': 0, 'r': 0, 'n': 0, 'c0': 'a'}]
     """
     shredder = _Shredder(facts)
     for ordinal, line in lines:
-        shredder.record(ordinal, exact_json(line))
+        try:
+            record = exact_json(line)
+        except ValueError as error:
+            raise ValueError(f"record {ordinal} is no JSON: {error}: {line[:100]!r}") from error
+        shredder.record(ordinal, record)
     return shredder.rows
 
 

@@ -2,21 +2,25 @@
 
 Records are written as lines at once (so a source may reuse its dicts), gathered into blocks and shredded.
 A stream that ends before the first block is full goes through the exact lane; else every block goes
-through the columnar lane, which hands back the lines it must not take.
+through the columnar lane, which hands back the lines it must not take. Arrow tables are columns already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
 
-from headrace.errors import HeadraceError, SourceError, UsageError
+from headrace.errors import SourceError
+from headrace.loaders.containers import ArrowRows
 from headrace.loaders.exact import shred_lines
+from headrace.loaders.intake import Intake, OnRows
+from headrace.loaders.limits import KeyLimit
 from headrace.loaders.lines import LineEncoder
 from headrace.loaders.names import Path
 from headrace.loaders.package import Package, PackageWriter
-from headrace.loaders.records import Checkpoint, Rekey, Stream
+
+if TYPE_CHECKING:
+    from headrace.loaders.columnar import ColumnarShredder
 
 SMALL = 2 << 20
 """Bytes of JSON below which a whole load takes the exact lane: importing pyarrow would cost more."""
@@ -24,51 +28,15 @@ SMALL = 2 << 20
 BLOCK = 32 << 20
 """Bytes of JSON that are held, parsed and written at a time."""
 
-_REPORT_EVERY = 1000
-
-OnRows = Callable[[int], None]
-"""Is told how many records have been read so far."""
-
-
-@dataclass(slots=True)
-class _Intake:
-    """What has been read of a stream."""
-
-    cursor_column: str | None
-    cursor: Any
-    on_rows: OnRows
-    records: int = 0
-    rekeys: list[Rekey] = field(default_factory=list)
-
-    def note(self, mark: Checkpoint | Rekey) -> None:
-        if isinstance(mark, Checkpoint):
-            self.cursor = mark.value
-        else:
-            self.rekeys.append(mark)
-
-    def advance(self, record: Any) -> None:
-        """Keep the greatest value of the cursor column."""
-        value = record.get(self.cursor_column) if isinstance(record, dict) else None
-        if value is None:
-            return
-        try:
-            if self.cursor is None or value > self.cursor:
-                self.cursor = value
-        except TypeError as error:
-            raise SourceError(
-                f"record {self.records}: the cursor column {self.cursor_column!r} holds {value!r} here and "
-                f"{self.cursor!r} before, which cannot be compared."
-            ) from error
-
 
 def extract(
-    stream: Stream, writer: PackageWriter, *, watched: Collection[tuple[Path, Path]] = (),
+    stream: Any, writer: PackageWriter, *, watched: Collection[tuple[Path, Path]] = (),
     cursor_column: str | None = None, since: Any = None, on_rows: OnRows = lambda records: None,
 ) -> Package:  # fmt: skip
     """Read `stream` to its end into a sealed package.
 
     Args:
-        stream: Records, or pages of records, with marks between them.
+        stream: Records in any container, with marks between them.
         writer: The open package.
         watched: Paths that are times in the warehouse already; see `columnar`.
         cursor_column: The key whose greatest value is the next run's `since`.
@@ -78,77 +46,78 @@ def extract(
     Raises:
         SourceError: The source raised, or yielded what is no record; the message counts records from 0.
     """
-    intake = _Intake(cursor_column, since, on_rows)
-    json_paths = [path for path, type_ in writer.target.hints().items() if type_ == "JSON"]
-    lines = _lines(stream, intake, LineEncoder(json_paths), writer.target.name)
-    exact_records = _shred(lines, writer, watched)
+    target = writer.target
+    encoder = LineEncoder(target.paths_of("JSON"), target.paths_of("NESTED"), target.max_nesting)
+    intake = Intake(target.name, encoder, cursor_column, since, on_rows)
+    shredding = _Shredding(writer, watched)
+    for block, last in _blocks(intake.read(stream)):
+        shredding.add(block, last)
     on_rows(intake.records)
     return writer.seal(
         records=intake.records,
-        exact_records=exact_records,
-        cursor=_json_value(intake.cursor),
+        exact_records=shredding.exact,
+        cursor=intake.final_cursor(),
         rekeys=intake.rekeys,
     )
 
 
-def _lines(stream: Stream, intake: _Intake, encoder: LineEncoder, name: str) -> Iterator[bytes]:
-    try:
-        for item in stream:
-            for record in item if isinstance(item, list) else (item,):
-                if isinstance(record, (Checkpoint, Rekey)):
-                    intake.note(record)
-                    continue
-                if intake.cursor_column is not None:
-                    intake.advance(record)
-                yield encoder.encode(record)
-                intake.records += 1
-                if intake.records % _REPORT_EVERY == 0:
-                    intake.on_rows(intake.records)
-    except HeadraceError:
-        raise
-    except Exception as error:
-        raise SourceError(f"{name}: record {intake.records}: {type(error).__name__}: {error}") from error
+class _Shredding:
+    """Writes block after block into a package, each through the lane that fits."""
+
+    def __init__(self, writer: PackageWriter, watched: Collection[tuple[Path, Path]]) -> None:
+        self.exact = 0
+        self._writer = writer
+        self._watched = watched
+        self._records = 0
+        self._limit = KeyLimit()
+        self._columnar: ColumnarShredder | None = None
+
+    def add(self, block: list[bytes] | ArrowRows, last: bool) -> None:
+        if isinstance(block, ArrowRows):
+            self._writer.add_tables(self._columns().shred_table(self._records, block.table))
+            self._records += block.table.num_rows
+            return
+        lines = self._limit.apply(block)
+        is_small = self._columnar is None and last and sum(map(len, lines)) < SMALL
+        odd = range(len(lines)) if is_small else self._add_columns(lines)
+        try:
+            rows = shred_lines([(self._records + at, lines[at]) for at in odd], self._writer.facts)
+        except ValueError as error:
+            raise SourceError(f"{self._writer.target.name}: {error}") from error
+        self._writer.add_rows(rows)
+        self.exact += len(odd)
+        self._records += len(lines)
+
+    def _add_columns(self, lines: list[bytes]) -> list[int]:
+        odd: list[int] = []
+        for tables, left_over in self._columns().shred(self._records, lines):
+            self._writer.add_tables(tables)
+            odd.extend(left_over)
+        return sorted(odd)
+
+    def _columns(self) -> ColumnarShredder:
+        if self._columnar is None:
+            from headrace.loaders.columnar import ColumnarShredder  # here: it imports pyarrow
+
+            self._columnar = ColumnarShredder(self._writer.facts, self._watched)
+        return self._columnar
 
 
-def _shred(lines: Iterator[bytes], writer: PackageWriter, watched: Collection[tuple[Path, Path]]) -> int:
-    """Write every line into the package; return how many took the exact lane."""
-    first, exact, columnar = 0, 0, None
-    for block, last in _blocks(lines):
-        if columnar is None and last and sum(map(len, block)) < SMALL:
-            writer.add_rows(shred_lines(enumerate(block, first), writer.facts))
-            exact += len(block)
-        else:
-            if columnar is None:
-                from headrace.loaders.columnar import ColumnarShredder  # here: it imports pyarrow
-
-                columnar = ColumnarShredder(writer.facts, watched)
-            tables, odd = columnar.shred(first, block)
-            writer.add_tables(tables)
-            writer.add_rows(shred_lines([(first + at, block[at]) for at in odd], writer.facts))
-            exact += len(odd)
-        first += len(block)
-    return exact
-
-
-def _blocks(lines: Iterator[bytes]) -> Iterator[tuple[list[bytes], bool]]:
-    """Yield lists of lines of some `BLOCK` bytes each, and whether the stream ended with it."""
+def _blocks(units: Iterator[bytes | ArrowRows]) -> Iterator[tuple[list[bytes] | ArrowRows, bool]]:
+    """Yield lists of lines of some `BLOCK` bytes, and Arrow tables, and whether the stream ended there."""
     block: list[bytes] = []
     size = 0
-    for line in lines:
-        block.append(line)
-        size += len(line)
+    for unit in units:
+        if isinstance(unit, ArrowRows):
+            if block:
+                yield block, False
+                block, size = [], 0
+            yield unit, False
+            continue
+        block.append(unit)
+        size += len(unit)
         if size >= BLOCK:
             yield block, False
             block, size = [], 0
     if block:
         yield block, True
-
-
-def _json_value(value: Any) -> Any:
-    """Return a cursor as JSON holds it: times as ISO text."""
-    isoformat = getattr(value, "isoformat", None)
-    if isoformat is not None:
-        return isoformat()
-    if value is None or isinstance(value, (str, int, float, bool, dict, list)):
-        return value
-    raise UsageError(f"A cursor must be JSON or a time, and {value!r} is a {type(value).__name__}.")

@@ -101,7 +101,10 @@ def _decimal(value: Decimal) -> tuple[str, Any]:
 
 
 def _datetime(value: datetime) -> tuple[str, str]:
-    return ("timestamp" if value.tzinfo is None else "timestamptz"), value.isoformat()
+    text = value.isoformat()
+    if getattr(value, "nanosecond", 0):  # pandas: finer than DuckDB's types keep
+        return "text", text
+    return ("timestamp" if value.tzinfo is None else "timestamptz"), text
 
 
 def _interval(value: timedelta) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import marshal
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ from headrace.loaders.kinds import STRINGS
 from headrace.loaders.names import Path
 
 MARK = "\x01"
+DEEPEST = 64
+"""Levels of dicts and lists that are shredded at most, so that hostile nesting ends in a JSON column."""
+
 _MARK_IN_JSON = rb"\u0001"
 _OPTIONS = (
     orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -49,9 +52,30 @@ class LineEncoder:
     b'{"id":1,"at":{"\\u0001date":"2026-01-31"}}'
     """
 
-    def __init__(self, json_paths: Iterable[Path] = ()) -> None:
-        self._json_paths = tuple(json_paths)
+    def __init__(
+        self,
+        json_paths: Iterable[Path] = (),
+        nested_paths: Iterable[Path] = (),
+        max_nesting: int | None = None,
+    ) -> None:
+        """Say what is kept as JSON and what is unpacked.
+
+        Args:
+            json_paths: Paths whose values stay JSON.
+            nested_paths: Paths whose texts hold JSON that is to be shredded.
+            max_nesting: How many levels of dicts and lists are shredded; `DEEPEST` if it is None.
+        """
+        self._edits = [
+            *((path, _as_json) for path in json_paths),
+            *((path, _unpacked) for path in nested_paths),
+        ]
+        self._max_nesting = max_nesting
         self._marks = 0
+
+    @property
+    def changes_records(self) -> bool:
+        """Whether hints or limits may change how a record is written."""
+        return bool(self._edits) or self._max_nesting is not None
 
     def encode(self, record: Any) -> bytes:
         """Return `record` as one line of JSON, without the line's end.
@@ -59,8 +83,22 @@ class LineEncoder:
         Raises:
             TypeError: A value is of a type that is not data.
         """
-        for path in self._json_paths:
-            record = _keep_json(record, path)
+        for path, edit in self._edits:
+            record = _edited(record, path, edit)
+        if self._max_nesting is not None:
+            record = _shallow(record, self._max_nesting)
+        line = self._dumps(record)
+        if line.count(b"{") + line.count(b"[") > DEEPEST and _is_deeper(record, DEEPEST):
+            return self._dumps(_shallow(record, DEEPEST))
+        return line
+
+    def line(self, text: bytes) -> bytes:
+        """Return a record that is JSON already, as a line; it is parsed only where it may have to change."""
+        if self.changes_records or _MARK_IN_JSON in text or text.count(b"{") + text.count(b"[") > DEEPEST:
+            return self.encode(exact_json(text))
+        return text.strip()
+
+    def _dumps(self, record: Any) -> bytes:
         self._marks = 0
         try:
             line = orjson.dumps(record, self._mark, _OPTIONS)
@@ -163,14 +201,20 @@ def _key(key: Any) -> str:
     return f"{MARK}{text}" if text.startswith(MARK) else text
 
 
-def json_text(value: Any) -> str:
+def json_text(value: Any, *, marked: bool = False) -> str:
     """Return nested data as JSON for people: marks become plain text, NaN and infinities strings.
+
+    Args:
+        value: Anything that `rebuilt` takes; with `marked`, what it returns.
+        marked: Whether `value` has its marks already.
 
     >>> import datetime
     >>> json_text({"at": datetime.date(2026, 1, 31), "n": [1, None]})
     '{"at":"2026-01-31","n":[1,null]}'
     """
-    return json.dumps(_unmarked(rebuilt(value)), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        _unmarked(value if marked else rebuilt(value)), ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def _unmarked(value: Any) -> Any:
@@ -200,13 +244,63 @@ def _as_dict(value: Any) -> dict[str, Any]:
     return value.model_dump() if hasattr(value, "model_dump") else asdict(value)
 
 
-def _keep_json(record: Any, path: Path) -> Any:
-    """Return `record` with the value at `path` as a marked JSON text; the caller's dicts stay as they are."""
+def _edited(record: Any, path: Path, edit: Callable[[Any], Any]) -> Any:
+    """Return `record` with the value at `path` edited; the caller's dicts stay as they are."""
     if not path:
-        return record if record is None else JsonText(json_text(record))
+        return edit(record)
     step, rest = path[0], path[1:]
     if step is None:
-        return [_keep_json(item, rest) for item in record] if isinstance(record, list) else record
+        return [_edited(item, rest, edit) for item in record] if isinstance(record, list) else record
     if not isinstance(record, dict) or record.get(step) is None:
         return record
-    return {**record, step: _keep_json(record[step], rest)}
+    return {**record, step: _edited(record[step], rest, edit)}
+
+
+def _as_json(value: Any) -> Any:
+    return value if value is None or isinstance(value, JsonText) else JsonText(json_text(value))
+
+
+def _unpacked(value: Any) -> Any:
+    """Return what a text holds as JSON; a text that is no JSON object or array stays itself."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        return exact_json(value.encode())
+    except ValueError:
+        return value
+
+
+def _shallow(record: Any, levels: int) -> Any:
+    """Return a record with everything below so many levels as JSON text."""
+    if not isinstance(record, dict):
+        return record
+    return {key: _shallow_value(value, levels) for key, value in record.items()}
+
+
+def _shallow_value(value: Any, levels: int) -> Any:
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if levels <= 0:
+        return JsonText(json_text(value))
+    if isinstance(value, dict):
+        return _shallow(value, levels - 1)
+    # a list and the dicts in it are one level
+    return [
+        _shallow(item, levels - 1) if isinstance(item, dict) else _shallow_value(item, levels - 1)
+        for item in value
+    ]
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether a value has more than so many levels of dicts and lists below the first."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(item, (dict, list, tuple))
+        ]
+        if not level:
+            return False
+    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,9 @@ class Target:
         write_disposition: `append` adds rows; `replace` empties the table first; `merge` puts a record in
             the place of the one with the same key, child rows included.
         columns: Types that override inference, by path (`"price"`, `"user.zip"`, `"items[].sku"`). Such
-            columns are there from the first load on, whether or not a record has them.
+            columns are there from the first load on, whether or not a record has them. `NESTED` is no
+            column: it shreds the JSON that a text holds.
+        max_nesting: How many levels of dicts and lists are shredded; what lies deeper stays JSON.
 
     >>> Target("orders", write_disposition="merge")
     Traceback (most recent call last):
@@ -42,6 +44,7 @@ class Target:
     primary_key: tuple[str, ...] = ()
     write_disposition: str = "append"
     columns: Mapping[str, str] = field(default_factory=dict)
+    max_nesting: int | None = None
 
     def __post_init__(self) -> None:
         for name in (self.table, self.schema):
@@ -68,9 +71,15 @@ class Target:
 
     def hints(self) -> dict[Path, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
-        return {
-            parse_hint(path): _known_type(self.table, path, type_) for path, type_ in self.columns.items()
-        }
+        return {path: type_ for path, type_ in self._types() if type_ != "NESTED"}
+
+    def paths_of(self, type_: str) -> list[Path]:
+        """Return the paths that a hint gives this type."""
+        return [path for path, found in self._types() if found == type_]
+
+    def _types(self) -> Iterator[tuple[Path, str]]:
+        for path, type_ in self.columns.items():
+            yield parse_hint(path), _known_type(self.table, path, type_)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +88,7 @@ class Target:
             "primary_key": self.primary_key,
             "write_disposition": self.write_disposition,
             "columns": dict(self.columns),
+            "max_nesting": self.max_nesting,
         }
 
     @classmethod
@@ -96,7 +106,7 @@ def as_key(primary_key: str | Sequence[str] | None) -> tuple[str, ...]:
 def _known_type(table: str, path: str, type_: str) -> str:
     name = type_.strip().upper()
     name = _TYPE_ALIASES.get(name, name)
-    if name in TYPED_BY_NAME:
+    if name in TYPED_BY_NAME or name == "NESTED":
         return name
     if match := _DECIMAL.fullmatch(name):
         return f"DECIMAL({match[1]},{match[2]})"

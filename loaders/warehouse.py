@@ -294,9 +294,7 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
         connection = duckdb.connect(f":memory:headrace {path.resolve()}")
         mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
         try:
-            connection.execute(
-                f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})"
-            )
+            connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})")
         except duckdb.Error as error:
             connection.close()
             raise _refused(path, str(error).splitlines()[0]) from error

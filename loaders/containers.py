@@ -1,0 +1,223 @@
+"""Containers: whatever records come in, told apart and opened.
+
+    dicts, dataclasses, pydantic models     records
+    lists, tuples, (nested) generators      pages of any of these, to any depth
+    async generators                        drained in an event loop of their own
+    bytes                                   JSON lines, or one JSON document
+    a path or a glob                        files of JSON, JSON lines or Parquet; plain, gzip or zstd
+    anything with `__arrow_c_stream__`      Arrow, pandas, polars, DuckDB relations, Ibis tables
+
+The same content gives the same tables whatever container it came in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import gzip
+import io
+import itertools
+from collections.abc import AsyncIterable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+
+from headrace.errors import SourceError
+from headrace.loaders.records import Checkpoint, Rekey
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ARROW_ROWS = 64 * 1024
+_READ = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RawLine:
+    """A record that is JSON already.
+
+    Attributes:
+        json: One line of JSON, not yet checked.
+        origin: Where it stands, for messages: `data.jsonl:17`.
+    """
+
+    json: bytes
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowRows:
+    """Records that are the rows of an Arrow table."""
+
+    table: pa.Table
+
+
+Opened = Any
+"""A record of any type, a mark, a `RawLine` or `ArrowRows`."""
+
+
+def opened(data: Any) -> Iterator[Opened]:
+    """Yield what a stream holds, every container in it opened.
+
+    A string or path is a file (or a glob) only where it is the whole of `data`; in a stream of records a
+    string is a value.
+
+    Raises:
+        SourceError: A file does not exist, or is not what its name says.
+
+    >>> list(opened([{"id": 1}, [{"id": 2}, iter([{"id": 3}])]]))
+    [{'id': 1}, {'id': 2}, {'id': 3}]
+    """
+    if isinstance(data, (str, FilePath)):
+        return _files(str(data))
+    if isinstance(data, dict):
+        return iter([data])
+    return _open(data)
+
+
+def _open(item: Any) -> Iterator[Opened]:
+    if isinstance(item, (dict, str, int, float, Checkpoint, Rekey)) or item is None:
+        yield item
+    elif isinstance(item, FilePath):
+        yield from _files(str(item))
+    elif isinstance(item, (bytes, bytearray, memoryview)):
+        yield from _json(io.BytesIO(bytes(item)), "bytes")
+    elif hasattr(item, "__arrow_c_stream__"):
+        yield from _arrow(item)
+    elif type(item).__module__.startswith("polars.") and hasattr(item, "collect"):
+        yield from _arrow(item.collect())
+    elif isinstance(item, AsyncIterable):
+        yield from itertools.chain.from_iterable(map(_open, _drained(item)))
+    elif isinstance(item, (list, tuple, Iterator)) or _is_plain_iterable(item):
+        for inner in item:
+            yield from _open(inner)
+    else:
+        yield item
+
+
+def _is_plain_iterable(item: Any) -> bool:
+    """Tell whether a thing is there to be iterated: a model that happens to iterate is not."""
+    is_model = hasattr(item, "model_dump") or hasattr(item, "__dataclass_fields__")
+    return isinstance(item, Iterable) and not is_model
+
+
+def _drained(items: AsyncIterable[Any]) -> Iterator[Any]:
+    """Yield what an async iterable yields, from code that is not async."""
+    loop = asyncio.new_event_loop()
+    iterator = aiter(items)
+    try:
+        while True:
+            try:
+                yield loop.run_until_complete(anext(iterator))
+            except StopAsyncIteration:
+                return
+    finally:
+        if hasattr(iterator, "aclose"):
+            loop.run_until_complete(iterator.aclose())
+        loop.close()
+
+
+def _arrow(item: Any) -> Iterator[ArrowRows | dict[str, Any]]:
+    import pyarrow as pa
+
+    try:
+        reader = pa.RecordBatchReader.from_stream(item)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
+        # a pandas column of mixed Python objects has no Arrow type, and its values are data all the same
+        if not hasattr(item, "to_dict"):
+            raise
+        yield from item.astype(object).where(item.notna(), None).to_dict("records")
+        return
+    for batch in reader:
+        for start in range(0, batch.num_rows, _ARROW_ROWS):
+            yield ArrowRows(pa.Table.from_batches([batch.slice(start, _ARROW_ROWS)]))
+
+
+def _files(pattern: str) -> Iterator[Opened]:
+    # Path.glob takes no absolute pattern
+    paths = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
+    if not paths:
+        raise SourceError(f"No file matches {pattern!r}.")
+    for path in map(FilePath, paths):
+        if not path.is_file():
+            raise SourceError(f"There is no file {str(path)!r}.")
+        name = path.name.lower()
+        if name.endswith(".parquet"):
+            yield from _parquet(path)
+        else:
+            with _decompressed(path) as file:
+                yield from _json(file, path.name)
+
+
+def _parquet(path: FilePath) -> Iterator[ArrowRows]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ARROW_ROWS):
+                yield ArrowRows(pa.Table.from_batches([batch]))
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"{path.name} is no Parquet file: {error}") from error
+
+
+def _decompressed(path: FilePath) -> IO[bytes]:
+    """Open a file by what its first bytes say, not by its name."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic[:2] == b"\x1f\x8b":
+        return gzip.open(path, "rb")  # type: ignore[return-value]  # a GzipFile reads like a file
+    if magic == b"\x28\xb5\x2f\xfd":
+        import pyarrow as pa
+
+        stream: IO[bytes] = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+        return stream
+    return path.open("rb")
+
+
+def _json(file: IO[bytes], name: str) -> Iterator[RawLine | Any]:
+    """Yield the records of JSON lines, or of one JSON document: its items if it is an array."""
+    head = file.read(_READ).removeprefix(b"\xef\xbb\xbf")
+    if _is_document(head):
+        yield from _document(head + file.read(), name)
+        return
+    rest, number = b"", 0
+    chunk = head
+    while chunk:
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            number += 1
+            if line and not line.isspace():
+                yield RawLine(line, f"{name}:{number}")
+        chunk = file.read(_READ)
+    if rest and not rest.isspace():
+        yield RawLine(rest, f"{name}:{number + 1}")
+
+
+def _is_document(head: bytes) -> bool:
+    """Tell one JSON document from JSON lines: an array, or a first line that is not whole by itself."""
+    start = head.lstrip()[:1]
+    if start == b"[":
+        return not _is_whole(head.lstrip().split(b"\n", 1)[0]) or head.lstrip().count(b"\n[") == 0
+    return start == b"{" and not _is_whole(head.lstrip().split(b"\n", 1)[0])
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _document(text: bytes, name: str) -> Iterator[Any]:
+    from headrace.loaders.lines import exact_json
+
+    try:
+        value = exact_json(text)
+    except ValueError as error:
+        raise SourceError(f"{name} is neither JSON nor JSON lines: {error}") from error
+    yield from value if isinstance(value, list) else [value]

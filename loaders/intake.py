@@ -1,0 +1,119 @@
+"""Intake: a stream becomes lines of JSON and Arrow tables, its marks noted, its cursor followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.errors import HeadraceError, SourceError, UsageError
+from headrace.loaders.containers import ArrowRows, RawLine, opened
+from headrace.loaders.lines import LineEncoder, exact_json
+from headrace.loaders.records import Checkpoint, Rekey
+
+_REPORT_EVERY = 1000
+
+OnRows = Callable[[int], None]
+"""Is told how many records have been read so far."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """What has been read of a stream.
+
+    Attributes:
+        name: The table, for messages.
+        encoder: Writes records as lines.
+        cursor_column: The key whose greatest value becomes the cursor.
+        cursor: The value reached; at first the one to rise from.
+        on_rows: Told now and then of the number of records.
+        records: Records read.
+        rekeys: Marks to apply to the rows that are there already.
+    """
+
+    name: str
+    encoder: LineEncoder
+    cursor_column: str | None = None
+    cursor: Any = None
+    on_rows: OnRows = lambda records: None
+    records: int = 0
+    rekeys: list[Rekey] = field(default_factory=list)
+
+    def read(self, stream: Any) -> Iterator[bytes | ArrowRows]:
+        """Yield every record of a stream, as a line or as rows of an Arrow table.
+
+        Raises:
+            SourceError: The source raised, or a record is no data; the message counts records from 0.
+        """
+        try:
+            for item in opened(stream):
+                if isinstance(item, (Checkpoint, Rekey)):
+                    self._note(item)
+                elif isinstance(item, ArrowRows):
+                    yield from self._rows(item)
+                else:
+                    yield self._line(item)
+                    self._counted(1)
+        except HeadraceError:
+            raise
+        except Exception as error:
+            message = f"{self.name}: record {self.records}: {type(error).__name__}: {error}"
+            raise SourceError(message) from error
+
+    def final_cursor(self) -> Any:
+        """Return the cursor as JSON holds it: times as ISO text."""
+        value = self.cursor
+        isoformat = getattr(value, "isoformat", None)
+        if isoformat is not None:
+            return isoformat()
+        if value is None or isinstance(value, (str, int, float, bool, dict, list)):
+            return value
+        raise UsageError(f"A cursor must be JSON or a time, and {value!r} is a {type(value).__name__}.")
+
+    def _note(self, mark: Checkpoint | Rekey) -> None:
+        if isinstance(mark, Checkpoint):
+            self.cursor = mark.value
+        else:
+            self.rekeys.append(mark)
+
+    def _line(self, item: Any) -> bytes:
+        if isinstance(item, RawLine):
+            if self.cursor_column is not None:
+                self._advance(exact_json(item.json))
+            return self.encoder.line(item.json)
+        if self.cursor_column is not None:
+            self._advance(item)
+        return self.encoder.encode(item)
+
+    def _rows(self, item: ArrowRows) -> Iterator[bytes | ArrowRows]:
+        if self.cursor_column is None and not self.encoder.changes_records:
+            from headrace.loaders.arrow import plain_table  # here: it imports pyarrow
+
+            plain = plain_table(item.table)
+            if plain is not None:
+                self._counted(plain.num_rows)
+                yield ArrowRows(plain)
+                return
+        for record in item.table.to_pylist(maps_as_pydicts="strict"):
+            yield self._line(record)
+            self._counted(1)
+
+    def _counted(self, more: int) -> None:
+        before = self.records
+        self.records += more
+        if before // _REPORT_EVERY != self.records // _REPORT_EVERY:
+            self.on_rows(self.records)
+
+    def _advance(self, record: Any) -> None:
+        """Keep the greatest value of the cursor column."""
+        value = record.get(self.cursor_column) if isinstance(record, dict) else None
+        if value is None:
+            return
+        try:
+            if self.cursor is None or value > self.cursor:
+                self.cursor = value
+        except TypeError as error:
+            raise SourceError(
+                f"{self.name}: record {self.records}: the cursor column {self.cursor_column!r} holds "
+                f"{value!r} here and {self.cursor!r} before, which cannot be compared."
+            ) from error

@@ -7,7 +7,7 @@ column beside it. Which kinds get together does not depend on the order in which
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from headrace.loaders.facts import Facts, TableFacts
@@ -139,15 +139,9 @@ def _columns(
 def _placed(slots: list[Column], facts: dict[str, str], taken: set[str]) -> list[tuple[Column, list[str]]]:
     """Give every kind a slot, growing `slots` where none fits; return the slots that got something."""
     placed: dict[int, list[str]] = {}
-    kinds = sorted(facts, key=rank)
-    settled = [slot for slot in slots if slot.kinds or slot.declared]
-    strings = [kind for kind in kinds if kind in STRINGS and _slot_for(settled, kind) is None]
-    # Strings that find no column of their sort stay together: all one sort of time, or all text.
-    as_text = len(strings) > 1 or _slot_for(settled, "text") is not None
-    for kind in kinds:
-        stands_for = "text" if as_text and kind in strings else kind
-        if kind == "int" and "double" in facts:
-            stands_for = "double"  # beside fractions a whole number is one too: JSON does not tell 3 from 3.0
+    for kind, stands_for in sorted(
+        _standing(slots, facts).items(), key=lambda pair: (rank(pair[1]), pair[0])
+    ):
         at = _slot_for(slots, stands_for)
         if at is None:
             name = distinct(f"{slots[0].name}__v_{spec(stands_for).suffix}", taken)
@@ -157,6 +151,22 @@ def _placed(slots: list[Column], facts: dict[str, str], taken: set[str]) -> list
         slots[at] = replace(slots[at], kinds=slots[at].kinds | {stands_for})
         placed.setdefault(at, []).append(kind)
     return [(slots[at], held) for at, held in placed.items()]
+
+
+def _standing(slots: list[Column], kinds: Collection[str]) -> dict[str, str]:
+    """Return each kind with the one that it stands for beside the others.
+
+    Strings that find no column of their sort stay together: all one sort of time, or all text. Whole numbers
+    beside fractions are fractions: JSON does not tell 3 from 3.0.
+    """
+    settled = [slot for slot in slots if slot.kinds or slot.declared]
+    homeless = [kind for kind in kinds if kind in STRINGS and _slot_for(settled, kind) is None]
+    standing = {kind: kind for kind in kinds}
+    if len(homeless) > 1 or _slot_for(settled, "text") is not None:
+        standing.update(dict.fromkeys(homeless, "text"))
+    if "int" in kinds and "double" in kinds:
+        standing["int"] = "double"
+    return standing
 
 
 def _slot_for(slots: list[Column], kind: str) -> int | None:

@@ -7,7 +7,7 @@ HeadraceError
 ├── SourceError             extraction failed: nothing of this load was written
 │   └── NotAnExport         the file given is not what its source expects
 ├── LoadError               the records cannot be landed as asked: the warehouse is as it was
-│   ├── MergeKeyMissing     a record has no value for its primary key
+│   ├── ContractViolation   a frozen table met new data: change the contract or the records
 │   └── PackageDamaged      a file of a package is not the one that was sealed
 └── WarehouseLocked         another process has the warehouse open: try again later
 """
@@ -64,8 +64,10 @@ class LoadError(HeadraceError):
     """The records cannot be landed as asked; the warehouse is as it was."""
 
 
-class MergeKeyMissing(LoadError):
-    """A record of a merge has no value in a column of its primary key."""
+class ContractViolation(LoadError):
+    """A frozen table met data that its contract does not let in; nothing was written."""
+
+    exit_code = 3
 
 
 class PackageDamaged(LoadError):

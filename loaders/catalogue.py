@@ -4,6 +4,7 @@
     tables          every table, its source path and its parent
     columns         every column, its source path, the kinds it has held and the load it was born in
     schema_changes  every change of schema, old and new, with its load
+    quarantine      records that did not land, whole, with the reason
     state           the cursor of each resource, as JSON
     summaries       a cache of briefs, by content
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from headrace.loaders import quarantine
 from headrace.loaders.evolve import AddColumn, Change, CreateTable, Plan
 from headrace.loaders.names import Path, show
 from headrace.loaders.package import Package
@@ -34,7 +36,8 @@ CREATE = (
     f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.loads (
     load_id BIGINT, package VARCHAR, table_schema VARCHAR, table_name VARCHAR, write_disposition VARCHAR,
     source VARCHAR, started TIMESTAMP, committed TIMESTAMP, rows_in BIGINT, rows_loaded BIGINT,
-    rows_quarantined BIGINT, rows_deduplicated BIGINT, rows_exact_lane BIGINT, bytes BIGINT)""",
+    rows_quarantined BIGINT, rows_deduplicated BIGINT, values_discarded BIGINT, rows_exact_lane BIGINT,
+    bytes BIGINT)""",
     f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.tables (
     table_schema VARCHAR, table_name VARCHAR, root VARCHAR, parent VARCHAR, source_path VARCHAR, path VARCHAR,
     load_id BIGINT)""",
@@ -46,6 +49,7 @@ CREATE = (
     column_name VARCHAR, old VARCHAR, new VARCHAR, source_path VARCHAR, source VARCHAR)""",
     f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.state (
     resource VARCHAR, cursor VARCHAR, load_id BIGINT, updated TIMESTAMP)""",
+    quarantine.CREATE,
     f"CREATE TABLE IF NOT EXISTS {SCHEMA}.summaries (key VARCHAR, value VARCHAR, created TIMESTAMP)",
 )
 
@@ -132,13 +136,13 @@ def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:
     return None if row is None else orjson.loads(row[0])
 
 
-def record_load(package: Package, plan: Plan, load_id: int, counts: Counts) -> list[str]:
+def record_load(package: Package, plan: Plan, load_id: int, counts: Counts, discarded: int) -> list[str]:
     """Return the statements that write one load, its schema changes and its cursor into the catalogue."""
     target, now = package.target, datetime.now(timezone.utc)
     load: list[Value] = [
         load_id, package.id, target.schema, target.table, target.write_disposition, package.source,
-        _time(package.started), _time(now), counts.rows_in, counts.loaded, counts.quarantined,
-        counts.deduplicated, package.exact_records, package.bytes,
+        utc(package.started), utc(now), counts.rows_in, counts.loaded, counts.quarantined,
+        counts.deduplicated, discarded, package.exact_records, package.bytes,
     ]  # fmt: skip
     statements = [insert_values(f"{SCHEMA}.loads", [load])]
     if plan.changes:
@@ -146,7 +150,7 @@ def record_load(package: Package, plan: Plan, load_id: int, counts: Counts) -> l
     if package.cursor is not None:
         resource, cursor = target.name, orjson.dumps(package.cursor).decode()
         statements.append(f"DELETE FROM {SCHEMA}.state WHERE resource = {literal(resource)}")
-        statements.append(insert_values(f"{SCHEMA}.state", [[resource, cursor, load_id, _time(now)]]))
+        statements.append(insert_values(f"{SCHEMA}.state", [[resource, cursor, load_id, utc(now)]]))
     return statements
 
 
@@ -184,7 +188,7 @@ def record_columns(schema: str, root: str, plan: Plan, before: RootSchema, load_
 def _record_changes(package: Package, plan: Plan, load_id: int, now: datetime) -> list[str]:
     paths = {planned.table.name: planned.table.path for planned in plan.tables}
     rows = [
-        [load_id, _time(now), *event[:1], package.target.schema, *event[1:], package.source]
+        [load_id, utc(now), *event[:1], package.target.schema, *event[1:], package.source]
         for change in plan.changes
         for event in _events(change, paths)
     ]
@@ -227,5 +231,6 @@ def _path(text: str) -> Path:
     return tuple(orjson.loads(text))
 
 
-def _time(moment: datetime) -> str:
+def utc(moment: datetime) -> str:
+    """Return a time as SQL reads it into a TIMESTAMP, in UTC."""
     return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat()

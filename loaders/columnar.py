@@ -18,7 +18,7 @@ Nothing here may import pandas (1.5 s): no `pa.array`, `pa.scalar`, `to_numpy` o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,10 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from headrace.loaders.arrow import native_kind
+from headrace.loaders.exact import content_hash
 from headrace.loaders.facts import Facts, TableFacts
 from headrace.loaders.infer import ISO_PATTERNS, string_kind
-from headrace.loaders.kinds import NULL, SAFE_INT, spec
+from headrace.loaders.kinds import CLEAR, NESTED, NULL, SAFE_INT, spec
 from headrace.loaders.lines import is_mark, user_key
 from headrace.loaders.names import Path
 
@@ -43,6 +44,7 @@ _LONG_INTEGER = re.compile(rb"[:\[,]\s*-?\d{16,}\s*[,}\]]")
 _FIRST_BYTE = {
     "string": rb'"', "number": rb"[-\d]", "boolean": rb"[tf]", "object": rb"\{", "array": rb"\[",
 }  # fmt: skip
+_STORED = {"DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
 _MOST_RETRIES = 64
 _SMALLEST_BLOCK = 256
 
@@ -50,9 +52,13 @@ _SMALLEST_BLOCK = 256
 class ColumnarShredder:
     """Shreds blocks of one stream; learns from each what the reader must be told for the next."""
 
-    def __init__(self, facts: Facts, watched: Watched = ()) -> None:
+    def __init__(
+        self, facts: Facts, watched: Watched = (), required: Sequence[Path] = (), *, hashed: bool = False
+    ) -> None:
         self._facts = facts
         self._watched = frozenset(watched)
+        self._required = required
+        self._hashed = hashed
         self._pins: dict[str, Any] = {}
 
     def shred(self, first: int, lines: list[bytes]) -> Iterator[tuple[Tables, list[int]]]:
@@ -70,8 +76,10 @@ class ColumnarShredder:
             odd = {at for at in kept if _LIST_NULL.search(lines[at])}
         yield from self._shred(first, lines, [at for at in kept if at not in odd], odd)
 
-    def shred_table(self, first: int, table: pa.Table) -> Tables:
-        """Return the tables of rows that are Arrow already, in plain types."""
+    def shred_table(self, first: int, table: pa.Table) -> Tables | None:
+        """Return the tables of rows that are Arrow already, in plain types; None if one lacks its key."""
+        if self._without_key(table):
+            return None
         ordinals = np.arange(first, first + table.num_rows, dtype=np.int64)
         return _Block(self._facts, self._watched).tables(table.combine_chunks(), ordinals)
 
@@ -83,8 +91,7 @@ class ColumnarShredder:
                 break
             parsed, offenders = self._parse(lines, kept)
             if parsed is not None:
-                ordinals = np.asarray(kept, dtype=np.int64) + first
-                yield _Block(self._facts, self._watched).tables(parsed, ordinals), sorted(odd)
+                yield self._tables(first, lines, kept, parsed), sorted(odd)
                 return
             if not offenders:
                 break
@@ -96,6 +103,26 @@ class ColumnarShredder:
         half = len(kept) // 2
         yield from self._shred(first, lines, kept[:half], odd)
         yield from self._shred(first, lines, kept[half:], set())
+
+    def _tables(self, first: int, lines: list[bytes], kept: list[int], parsed: pa.Table) -> Tables:
+        ordinals = np.asarray(kept, dtype=np.int64) + first
+        tables = _Block(self._facts, self._watched).tables(parsed, ordinals)
+        if self._hashed:
+            hashes = np.fromiter((content_hash(lines[at]) for at in kept), dtype=np.int64, count=len(kept))
+            tables[()] = tables[()].append_column("h", _int64(hashes))
+        return tables
+
+    def _without_key(self, parsed: pa.Table) -> list[int]:
+        """Return the positions of the rows that lack a value of their key."""
+        missing: set[int] = set()
+        for path in self._required:
+            column = _at(parsed, path)
+            if column is None:
+                return list(range(parsed.num_rows))
+            if column.null_count:
+                nulls = column.is_null().to_pylist()
+                missing.update(at for at, null in enumerate(nulls) if null)
+        return sorted(missing)
 
     def _parse(self, lines: list[bytes], kept: list[int]) -> tuple[pa.Table | None, set[int]]:
         """Return the parsed block, or None and the positions of the lines that stand in the way."""
@@ -111,7 +138,8 @@ class ColumnarShredder:
             rounded = {at for at in kept if _LONG_INTEGER.search(lines[at])}
             if rounded:
                 return None, rounded
-        return parsed, set()
+        missing = self._without_key(parsed)
+        return (None, {kept[at] for at in missing}) if missing else (parsed, set())
 
 
 def _read(buffer: bytes, schema: pa.Schema | None) -> pa.Table:
@@ -175,9 +203,12 @@ class _Block:
         ordinals: np.ndarray, roots: np.ndarray,
     ) -> None:  # fmt: skip
         if pa.types.is_struct(array.type):
+            if not all(is_mark(field.name) for field in array.type):
+                table.column(path, NESTED)
             for field, values in zip(array.type, array.flatten(), strict=True):
                 self._field(table, columns, path, field.name, values, ordinals, roots)
         elif pa.types.is_list(array.type):
+            table.column(path, NESTED)
             self._items(table, path, array, ordinals, roots)
         elif array.null_count == len(array):
             table.column(path, NULL)
@@ -211,7 +242,7 @@ class _Block:
         self, table: TableFacts, columns: dict[str, pa.Array], path: Path, kind: str, texts: pa.Array
     ) -> None:
         if texts.null_count < len(texts):
-            stored = pa.float64() if spec(kind).stored == "DOUBLE" else pa.string()
+            stored = _STORED.get(spec(kind).stored, pa.string())
             columns[table.column(path, kind)] = pc.cast(texts, stored)
 
     @staticmethod
@@ -353,7 +384,29 @@ def _pinned(pin: Any) -> pa.DataType:
     return pa.list_(_pinned(pin[0])) if isinstance(pin, list) else pa.string()
 
 
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+def _at(parsed: pa.Table, path: Path) -> pa.Array | None:
+    """Return the values at a path of dict keys, a marked value with its text; None if no row has one."""
+    columns = {
+        user_key(name): column for name, column in zip(parsed.column_names, parsed.columns, strict=True)
+    }
+    column: pa.Array | None = None
+    for step in path:
+        if step not in columns:
+            return None
+        column = _one_chunk(columns[step])
+        columns = {}
+        if pa.types.is_struct(column.type):
+            fields = dict(zip((field.name for field in column.type), column.flatten(), strict=True))
+            if len(fields) == 1 and is_mark(next(iter(fields))) and CLEAR not in next(iter(fields)):
+                column = next(iter(fields.values()))
+            columns = {user_key(name): field for name, field in fields.items() if not is_mark(name)}
+    is_value = column is not None and not pa.types.is_nested(column.type)
+    return column if is_value else None
+
+
+def _one_chunk(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks else pa.nulls(0, column.type)
 
 

@@ -1,7 +1,7 @@
 """The commit: one package, one transaction. Either all of a load is in the warehouse, or none of it.
 
-The transaction holds the changes of schema, the rows of every table, the cursor and the catalogue. A
-package that was committed already is recognised by its id and counts once.
+The transaction holds the changes of schema, the rows of every table, what went to quarantine, the cursor
+and the catalogue. A package that was committed already is recognised by its id and counts once.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from headrace.errors import LoadError, MergeKeyMissing, UnknownColumn
-from headrace.loaders import catalogue, sql
+from headrace.errors import LoadError, UnknownColumn
+from headrace.loaders import catalogue, dispositions, quarantine, sql
 from headrace.loaders.catalogue import Counts
-from headrace.loaders.evolve import Change, Plan, TablePlan, plan
-from headrace.loaders.names import parse_hint, snake_case
+from headrace.loaders.dispositions import WINNERS, Merge
+from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
+from headrace.loaders.judge import remaining, violations, without
+from headrace.loaders.names import Path, parse_hint, snake_case
 from headrace.loaders.package import Package
+from headrace.loaders.quarantine import Aside
 from headrace.loaders.schema import RootSchema, Table
+from headrace.loaders.sql import Staged
 
 if TYPE_CHECKING:
     import duckdb
-
-_WINNERS = "temp.main._hr_winners"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class LoadedTable:
     """A load that is in the warehouse.
 
     Attributes:
-        load_id: Its number, as every row it wrote has it in `_hr_load_id`; 0 for a load without records.
+        load_id: Its number, as every row it wrote has it in `_hr_load_id`.
         schema: The schema of the warehouse.
         table: The root table.
         counts: The rows of the root table; children are not counted.
@@ -53,9 +55,9 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
 
     Raises:
         PackageDamaged: A file is not the one that was sealed.
-        UnknownColumn: The primary key names a column that neither the package nor the table has.
-        MergeKeyMissing: A record has no value for a column of its key.
-        LoadError: The rows do not add up; a bug, and nothing was written.
+        UnknownColumn: A key names a column that neither the package nor the table has.
+        ContractViolation: The contract freezes what the package would change.
+        LoadError: DuckDB refused, or the rows do not add up; nothing was written.
     """
     import duckdb
 
@@ -83,84 +85,166 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     if done is not None:
         return LoadedTable(done, target.schema, target.table, Counts(package.records, 0, 0, package.records))
     before = catalogue.read_schema(connection, target.schema, target.table)
-    planned = plan(target.table, before, package.facts, target.hints())
-    key = _key_columns(package, planned) if package.records or before.tables else []
     load_id = catalogue.next_load(connection)
+    planned, aside = _judged(connection, package, before, load_id)
+    staged = {one.table.path: _staged(package, one, aside.table) for one in planned.tables}
+    merge = _merge(package, planned, before, staged[()], load_id)
 
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {sql.ident(target.schema)}")
     for change in planned.changes:
         connection.execute(sql.change_schema(target.schema, change))
-    tables = _tables(before, planned)
-    for rekey in package.rekeys:
-        if before.tables and rekey.column in target.primary_key:
-            column = key[target.primary_key.index(rekey.column)]
-            _run(connection, sql.rekey(target.schema, tables, key, column, rekey.old, rekey.new))
-    winners = _make_room(connection, package, planned.root, tables, key)
+    _make_room(connection, package, staged, merge, _tables(before, planned))
     rows = {
-        one.table.name: _count(
-            connection,
-            sql.insert_rows(target.schema, one, package.files_of(one.table.path), load_id, winners),
-        )
-        for one in planned.tables
+        one.plan.table.name: _count(connection, _insert(package, one, merge, load_id))
+        for one in staged.values()
     }
-    if winners is not None:
-        connection.execute(f"DROP TABLE {winners}")
-
     loaded = rows[planned.root.table.name]
-    deduplicated = package.records - loaded if winners is not None else 0
-    counts = Counts(package.records, loaded, 0, deduplicated)
-    if not counts.balanced:
+    if merge is not None:
+        loaded += _one(connection, f"SELECT count(*) FROM {WINNERS} WHERE gone")
+    for table in _temporary(connection):
+        connection.execute(f"DROP TABLE temp.main.{sql.ident(table)}")
+
+    given = package.records - aside.records
+    counts = Counts(package.records, loaded, aside.records, given - loaded if merge else 0)
+    if not counts.balanced or given < loaded:
         raise LoadError(f"{target.name}: {counts} does not add up; nothing was written. Please report this.")
     _run(connection, catalogue.record_columns(target.schema, target.table, planned, before, load_id))
-    _run(connection, catalogue.record_load(package, planned, load_id, counts))
+    _run(connection, catalogue.record_load(package, planned, load_id, counts, aside.discarded))
     return LoadedTable(load_id, target.schema, target.table, counts, rows, planned.changes, package.bytes)
+
+
+def _judged(
+    connection: duckdb.DuckDBPyConnection, package: Package, before: RootSchema, load_id: int
+) -> tuple[Plan, Aside]:
+    """Return the plan that the contract allows, and what it put aside."""
+    target, facts, hints = package.target, package.facts, package.target.hints()
+    planned = plan(target.table, before, facts, hints)
+    staged = {one.table.path: _staged(package, one, None) for one in planned.tables}
+    misfits: Misfits = frozenset(
+        (table, fact.id)
+        for table, fact, declared in questions(before, facts, hints)
+        if _any(connection, staged[table], sql.misfit(fact.kind, declared, fact.id))
+    )
+    if misfits:
+        planned = plan(target.table, before, facts, hints, misfits)
+    found = violations(target.contract, before, facts, planned, frozenset(hints))
+    aside = quarantine.put_aside(connection, package, found, staged, load_id)
+    if found:
+        planned = plan(target.table, before, without(facts, found), hints, remaining(misfits, found))
+    return planned, aside
+
+
+def _any(connection: duckdb.DuckDBPyConnection, staged: Staged, where: str) -> bool:
+    return bool(_one(connection, f"SELECT EXISTS (SELECT 1 FROM {sql.relation(staged)} WHERE {where})"))
+
+
+def _staged(package: Package, one: TablePlan, left_out: str | None) -> Staged:
+    path = one.table.path
+    hashed = not path and package.target.strategy == "scd2"
+    return Staged(one, package.files_of(path), hashed, left_out)
+
+
+def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, load_id: int) -> Merge | None:
+    """Return the merge, its columns checked; None for a load that is no merge, or has nothing to merge."""
+    target = package.target
+    if target.write_disposition != "merge" or not (package.records or before.tables):
+        return None
+
+    def column(name: str) -> str:
+        return _column(package, planned, name)
+
+    return Merge(
+        schema=target.schema,
+        tables=_tables(before, planned),
+        root=root,
+        key=[_key_column(package, planned, name) for name in target.primary_key],
+        merge_key=[column(name) for name in target.merge_key],
+        dedup_sort=column(target.dedup_sort) if target.dedup_sort else None,
+        hard_delete=column(target.hard_delete) if target.hard_delete else None,
+        load_id=load_id,
+        moment=catalogue.utc(package.started),
+    )
 
 
 def _make_room(
     connection: duckdb.DuckDBPyConnection,
     package: Package,
-    root: TablePlan,
+    staged: dict[Path, Staged],
+    merge: Merge | None,
     tables: Sequence[Table],
-    key: Sequence[str],
-) -> str | None:
-    """Remove the rows that the load replaces; return the table of the records to insert, None for all."""
+) -> None:
+    """Choose what lands, and remove what gives way to it."""
     target = package.target
     if target.write_disposition == "replace":
         for table in tables:
             connection.execute(f"DELETE FROM {sql.ident(target.schema, table.name)}")
-    if target.write_disposition != "merge" or package.records == 0:
-        return None
-    connection.execute(sql.choose_winners(_WINNERS, root, package.files_of(()), key))
-    for at, column in enumerate(key):
-        lost = connection.execute(f"SELECT min(i) FROM {_WINNERS} WHERE k{at} IS NULL").fetchone()
-        if lost and lost[0] is not None:
-            raise MergeKeyMissing(
-                f"{target.name}: a record has no {column!r}, which is in its primary key "
-                f"- at `$[{lost[0]}]`. Give it one in the resource, or choose another key."
-            )
-    _run(connection, sql.delete_replaced(target.schema, tables, _WINNERS, key))
-    return _WINNERS
+    if merge is None:
+        return
+    for rekey in package.rekeys:
+        if rekey.column in target.primary_key:
+            column = merge.key[target.primary_key.index(rekey.column)]
+            statements = dispositions.rekey(target.schema, tables, merge.key, column, rekey.old, rekey.new)
+            _run(connection, statements)
+    connection.execute(dispositions.choose_winners(merge))
+    if target.merge_strategy == "upsert":
+        _run(connection, dispositions.upsert(merge))
+        _run(connection, _replaced_children(staged, merge))
+    else:
+        _run(connection, dispositions.STRATEGIES[target.merge_strategy](merge))
 
 
-def _key_columns(package: Package, planned: Plan) -> list[str]:
-    """Return the identifiers of the key's columns, checked against the table."""
+def _replaced_children(staged: dict[Path, Staged], merge: Merge) -> list[str]:
+    statements = []
+    for child in merge.tables[1:]:
+        top = child.path[: child.path.index(None) + 1]  # the list of the root record that it belongs to
+        cleared = merge.root.plan.cleared.get(top[:-1])
+        statements.append(dispositions.replace_children(merge, child, staged.get(top), cleared))
+    return statements
+
+
+def _insert(package: Package, one: Staged, merge: Merge | None, load_id: int) -> str:
+    is_root = one.plan.table.parent is None
+    if merge is not None and is_root and package.target.merge_strategy == "upsert":
+        return dispositions.upsert_rows(merge)
+    return dispositions.insert_rows(merge, package.target.schema, one, load_id)
+
+
+def _column(package: Package, planned: Plan, name: str) -> str:
+    """Return the identifier of a root column that the definition names.
+
+    Raises:
+        UnknownColumn: There is none.
+    """
     columns = {column.path: column for column in planned.root.table.columns if not column.variant}
     by_name = {column.name: column for column in columns.values()}
-    found = []
-    for name in package.target.primary_key:
-        column = columns.get(parse_hint(name)) or by_name.get(name) or by_name.get(snake_case(name))
-        if column is None:
-            raise UnknownColumn(package.target.name, name, [column.name for column in columns.values()])
-        spread = [
-            other.name for other in planned.root.table.at(column.path) if other.name in planned.root.sources
-        ]
-        if any(other != column.name for other in spread):
-            raise LoadError(
-                f"{package.target.name}: the key column {column.name!r} is {column.type}, and the "
-                f"records hold values that need {', '.join(spread)} as well. Make them one type in the "
-                f"resource, or declare it: columns={{{name!r}: 'VARCHAR'}}."
-            )
-        found.append(column.name)
+    column = columns.get(parse_hint(name)) or by_name.get(name) or by_name.get(snake_case(name))
+    if column is None:
+        raise UnknownColumn(package.target.name, name, [column.name for column in columns.values()])
+    return column.name
+
+
+def _key_column(package: Package, planned: Plan, name: str) -> str:
+    """Return the identifier of a key's column, checked to hold every value of its path.
+
+    Raises:
+        UnknownColumn: There is none.
+        LoadError: Values went into variant columns, which a key cannot span.
+    """
+    found = _column(package, planned, name)
+    table = planned.root.table
+    path = next(column.path for column in table.columns if column.name == found)
+    spread = [
+        column.name
+        for column in table.at(path)
+        if column.name != found and planned.root.sources.get(column.name)
+    ]
+    if spread:
+        type_ = next(column.type for column in table.columns if column.name == found)
+        raise LoadError(
+            f"{package.target.name}: the key column {found!r} is {type_}, and the records hold values that "
+            f"need {', '.join(spread)} as well. Make them one type in the resource, or declare it: "
+            f"columns={{{name!r}: 'VARCHAR'}}."
+        )
     return found
 
 
@@ -171,11 +255,22 @@ def _tables(before: RootSchema, planned: Plan) -> list[Table]:
     return [every[()], *(table for path, table in every.items() if path)]
 
 
+def _temporary(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE temporary AND starts_with(table_name, '_hr_')"
+    )
+    return [str(name) for (name,) in found.fetchall()]
+
+
 def _run(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
     for statement in statements:
         connection.execute(statement)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
-    row = connection.execute(statement).fetchone()
+    return _one(connection, statement)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0

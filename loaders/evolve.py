@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from headrace.loaders.facts import Facts, TableFacts
-from headrace.loaders.kinds import NULL, STRINGS, accepts, rank, spec
-from headrace.loaders.names import Path, column_name, distinct, table_name
+from headrace.loaders.casts import fits
+from headrace.loaders.facts import Fact, Facts, TableFacts
+from headrace.loaders.kinds import CLEAR, NESTED, NULL, STRINGS, accepts, rank, spec
+from headrace.loaders.names import RESERVED, Path, column_name, distinct, table_name
 from headrace.loaders.schema import Column, RootSchema, Table
 
 
@@ -43,6 +44,26 @@ class WidenColumn:
 
 Change = CreateTable | AddColumn | WidenColumn
 
+Misfits = frozenset[tuple[Path, str]]
+"""File columns, by table and name, with a value that is not the same value in its declared type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file column that feeds a column of a table.
+
+    Attributes:
+        id: Its name in the files.
+        kind: The kind of its values.
+        take: `all` of its values; those that `fit` the declared type; or the `misfit` ones.
+        declared: The declared type of the path's column, where it matters.
+    """
+
+    id: str
+    kind: str
+    take: str = "all"
+    declared: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
@@ -50,13 +71,15 @@ class TablePlan:
 
     Attributes:
         table: The table as it will be.
-        sources: For each column that gets values, the file columns that hold them, as (id, kind).
+        sources: For each column that gets values, the file columns that hold them.
         file_columns: The kind of every column that the files may have, by its name there.
+        cleared: The file column that says that a null or an empty list was given, by path.
     """
 
     table: Table
-    sources: dict[str, tuple[tuple[str, str], ...]]
+    sources: dict[str, tuple[Source, ...]]
     file_columns: dict[str, str]
+    cleared: dict[Path, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +94,9 @@ class Plan:
         return self.tables[0]
 
 
-def plan(root: str, schema: RootSchema, facts: Facts, hints: dict[Path, str]) -> Plan:
+def plan(
+    root: str, schema: RootSchema, facts: Facts, hints: dict[Path, str], misfits: Misfits = frozenset()
+) -> Plan:
     """Return the plan that lets a package with these facts into the tables below `root`.
 
     Args:
@@ -79,24 +104,46 @@ def plan(root: str, schema: RootSchema, facts: Facts, hints: dict[Path, str]) ->
         schema: What is there.
         facts: What the package holds.
         hints: Declared types, by path from the record's root.
+        misfits: File columns with values that their declared column does not take.
     """
     changes: list[Change] = []
     plans: dict[Path, TablePlan] = {}
-    taken = set(schema.taken)
+    taken, nested = set(schema.taken), schema.nested()
     for found in _with_hinted_tables(facts, hints).tables.values():
         have = schema.tables.get(found.path)
+        is_new = have is None
         if have is None:
             name = distinct(table_name(root, found.path), taken if found.path else ())
             taken.add(name.lower())
             parent = None if found.parent is None else plans[found.parent].table.name
             have = Table(name, found.path, parent)
-            want, sources = _columns(have, found, _hints_of(found.path, hints))
-            changes.append(CreateTable(want))
-        else:
-            want, sources = _columns(have, found, _hints_of(found.path, hints))
-            changes.extend(_diff(have, want))
-        plans[found.path] = TablePlan(want, sources, found.file_columns())
+        refused = {name for table, name in misfits if table == found.path}
+        paths = _by_path(found, _hints_of(found.path, hints), nested)
+        want, sources = _columns(have, paths, _hints_of(found.path, hints), refused)
+        changes.extend([CreateTable(want)] if is_new else _diff(have, want))
+        cleared = {fact.path: fact.id for fact in found.facts.values() if fact.kind == CLEAR}
+        plans[found.path] = TablePlan(want, sources, found.file_columns(), cleared)
     return Plan(tuple(changes), tuple(plans.values()))
+
+
+def questions(schema: RootSchema, facts: Facts, hints: dict[Path, str]) -> list[tuple[Path, Fact, str]]:
+    """Return the file columns that may fit a declared type, with the type: their values tell."""
+    asked = []
+    for found in facts.tables.values():
+        table = schema.tables.get(found.path)
+        hinted = _hints_of(found.path, hints)
+        for fact in found.facts.values():
+            slots = table.at(fact.path) if table else []
+            declared = slots[0].declared if slots else hinted.get(fact.path)
+            if declared and _may_fit(fact.kind, declared):
+                asked.append((found.path, fact, declared))
+    return asked
+
+
+def _may_fit(kind: str, declared: str) -> bool:
+    if kind in (NULL, NESTED, CLEAR) or accepts(declared, frozenset(), kind):
+        return False
+    return fits(kind, declared, "x") != "false"
 
 
 def describe(change: Change) -> str:
@@ -114,34 +161,40 @@ def describe(change: Change) -> str:
 
 
 def _columns(
-    table: Table, found: TableFacts, hints: dict[Path, str]
-) -> tuple[Table, dict[str, tuple[tuple[str, str], ...]]]:
+    table: Table, paths: dict[Path, dict[str, str]], hints: dict[Path, str], refused: Collection[str]
+) -> tuple[Table, dict[str, tuple[Source, ...]]]:
     """Return the table with room for everything found, and which file columns feed which column."""
-    columns = list(table.columns)
-    taken = {column.name.lower() for column in columns} | set(table.system)
-    sources: dict[str, list[tuple[str, str]]] = {}
-    for path, facts in _by_path(found, hints).items():
+    columns = {column.name: column for column in table.columns}
+    taken = {name.lower() for name in columns} | set(RESERVED)
+    sources: dict[str, list[Source]] = {}
+    for path, facts in paths.items():
         held = table.at(path)
-        slots = list(held) or [Column(distinct(column_name(path), taken), path, frozenset(), hints.get(path))]
-        if not held:
-            taken.add(slots[0].name.lower())
-        for slot, kinds in _placed(slots, facts, taken):
-            sources.setdefault(slot.name, []).extend((facts[kind], kind) for kind in kinds)
-        for slot in slots:
-            known = next((at for at, column in enumerate(columns) if column.name == slot.name), None)
-            if known is None:
-                columns.append(slot)
-            else:
-                columns[known] = slot
-    return replace(table, columns=tuple(columns)), {name: tuple(ids) for name, ids in sources.items()}
+        name = column_name(path) if path[:1] == (None,) else distinct(column_name(path), taken)
+        slots = list(held) or [Column(name, path, frozenset(), hints.get(path))]
+        taken.add(slots[0].name.lower())
+        for at, source in _placed(slots, facts, taken, refused):
+            sources.setdefault(slots[at].name, []).append(source)
+        columns.update((slot.name, slot) for slot in slots)
+    return replace(table, columns=tuple(columns.values())), {
+        name: tuple(feeding) for name, feeding in sources.items()
+    }
 
 
-def _placed(slots: list[Column], facts: dict[str, str], taken: set[str]) -> list[tuple[Column, list[str]]]:
-    """Give every kind a slot, growing `slots` where none fits; return the slots that got something."""
-    placed: dict[int, list[str]] = {}
+def _placed(
+    slots: list[Column], facts: dict[str, str], taken: set[str], refused: Collection[str]
+) -> list[tuple[int, Source]]:
+    """Give every kind a slot, growing `slots` where none fits; return which slot gets what."""
+    placed: list[tuple[int, Source]] = []
+    declared = slots[0].declared
     for kind, stands_for in sorted(
         _standing(slots, facts).items(), key=lambda pair: (rank(pair[1]), pair[0])
     ):
+        take = "all"
+        if declared and _may_fit(stands_for, declared):
+            placed.append((0, Source(facts[kind], kind, "fit", declared)))
+            if facts[kind] not in refused:
+                continue
+            take = "misfit"
         at = _slot_for(slots, stands_for)
         if at is None:
             name = distinct(f"{slots[0].name}__v_{spec(stands_for).suffix}", taken)
@@ -149,8 +202,8 @@ def _placed(slots: list[Column], facts: dict[str, str], taken: set[str]) -> list
             slots.append(Column(name, slots[0].path, frozenset(), variant=True))
             at = len(slots) - 1
         slots[at] = replace(slots[at], kinds=slots[at].kinds | {stands_for})
-        placed.setdefault(at, []).append(kind)
-    return [(slots[at], held) for at, held in placed.items()]
+        placed.append((at, Source(facts[kind], kind, take, declared or "")))
+    return placed
 
 
 def _standing(slots: list[Column], kinds: Collection[str]) -> dict[str, str]:
@@ -174,13 +227,20 @@ def _slot_for(slots: list[Column], kind: str) -> int | None:
     return next(fits, None)
 
 
-def _by_path(found: TableFacts, hints: dict[Path, str]) -> dict[Path, dict[str, str]]:
-    """Return the file columns of each path by kind; hinted paths come first, found or not."""
+def _by_path(
+    found: TableFacts, hints: dict[Path, str], nested: Collection[Path]
+) -> dict[Path, dict[str, str]]:
+    """Return the file columns of each path by kind; hinted paths come first, found or not.
+
+    A path that is only ever null gets a column too, unless it is where dicts or lists are.
+    """
     paths: dict[Path, dict[str, str]] = {path: {} for path in hints}
     for fact in found.facts.values():
-        kinds = paths.setdefault(fact.path, {})
-        if fact.kind != NULL:
-            kinds[fact.kind] = fact.id
+        is_nested = (fact.path, NESTED) in found.facts or (*found.path, *fact.path) in nested
+        if fact.kind == NULL and not is_nested:
+            paths.setdefault(fact.path, {})
+        elif fact.kind not in (NULL, NESTED, CLEAR):
+            paths.setdefault(fact.path, {})[fact.kind] = fact.id
     return paths
 
 
@@ -191,6 +251,8 @@ def _hints_of(table: Path, hints: dict[Path, str]) -> dict[Path, str]:
 
 def _table_of(path: Path) -> Path:
     """Return the path of the table in which a value at `path` lands: up to its last step into a list."""
+    if path[:1] == (None,):
+        return ()
     after_last_list = max((at + 1 for at, step in enumerate(path) if step is None), default=0)
     return path[:after_last_list]
 

@@ -7,42 +7,88 @@ small loads whole and, of large ones, the records that the columnar lane would g
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from headrace.loaders.facts import Facts, TableFacts
 from headrace.loaders.infer import scalar
-from headrace.loaders.kinds import NULL
+from headrace.loaders.kinds import CLEAR, NESTED, NULL
 from headrace.loaders.lines import exact_json, read_mark, user_key
-from headrace.loaders.names import Path
+from headrace.loaders.names import Path, show
 
 Rows = dict[Path, list[dict[str, Any]]]
 """Rows by table: each a dict from the file's column names, ready to be written as JSON lines."""
 
 
-def shred_lines(lines: Iterable[tuple[int, bytes]], facts: Facts) -> Rows:
-    """Return the rows of every table for `lines`: pairs of a record's ordinal and its JSON.
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot land.
+
+    Attributes:
+        ordinal: Its number in the load.
+        line: The record, as JSON.
+        path: Where it is at fault.
+        rule: What it broke, in a word: `primary_key`.
+        reason: The same in a sentence.
+    """
+
+    ordinal: int
+    line: bytes
+    path: Path
+    rule: str
+    reason: str
+
+
+def shred_lines(
+    lines: Iterable[tuple[int, bytes]], facts: Facts, required: Sequence[Path] = (), *, hashed: bool = False
+) -> tuple[Rows, list[Rejected]]:
+    """Return the rows of every table for `lines`, and the records that cannot land.
 
     Args:
-        lines: Ordinals count the records of the load from 0.
+        lines: Pairs of a record's ordinal, counted from 0 over the load, and its JSON.
         facts: Learns the tables, columns and kinds that turn up.
+        required: Paths at which every record needs a value.
+        hashed: Whether the rows of the root table get the hash of their line, `h`.
 
     Raises:
         ValueError: A line is no JSON.
 
     >>> facts = Facts()
-    >>> shred_lines([(0, b'{"id":7,"tags":["a"]}')], facts)[("tags", None)]
+    >>> rows, rejected = shred_lines([(0, b'{"id":7,"tags":["a"]}')], facts)
+    >>> rows[("tags", None)]
     [{'i': 0, 'p': 0, 'r': 0, 'n': 0, 'c0': 'a'}]
     """
     shredder = _Shredder(facts)
+    rejected = []
     for ordinal, line in lines:
         try:
             record = exact_json(line)
         except ValueError as error:
             raise ValueError(f"record {ordinal} is no JSON: {error}: {line[:100]!r}") from error
-        shredder.record(ordinal, record)
-    return shredder.rows
+        missing = next((path for path in required if not _has_value(record, path)), None)
+        if missing is None:
+            shredder.record(ordinal, record, content_hash(line) if hashed else None)
+        else:
+            reason = f"the record has no value at {show(missing)}, which is in the primary key"
+            rejected.append(Rejected(ordinal, line, missing, "primary_key", reason))
+    return shredder.rows, rejected
+
+
+def content_hash(line: bytes) -> int:
+    """Return 64 bits that tell one content from another; lines to compare have their keys sorted."""
+    return int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "little", signed=True)
+
+
+def _has_value(record: Any, path: Path) -> bool:
+    for step in path:
+        record = record.get(step) if isinstance(record, dict) else None
+    if isinstance(record, dict):
+        mark = read_mark(record)
+        return mark is not None and mark[0] != CLEAR
+    return record is not None and not isinstance(record, list)
 
 
 class _Shredder:
@@ -50,8 +96,8 @@ class _Shredder:
         self.facts = facts
         self.rows: Rows = defaultdict(list)
 
-    def record(self, ordinal: int, value: Any) -> None:
-        row = {"i": ordinal}
+    def record(self, ordinal: int, value: Any, content: int | None) -> None:
+        row = {"i": ordinal} if content is None else {"i": ordinal, "h": content}
         self.rows[()].append(row)
         self._value(row, self.facts.root, (), value, ordinal)
 
@@ -60,11 +106,13 @@ class _Shredder:
         if isinstance(value, dict):
             mark = read_mark(value)
             if mark is None:
+                table.column(path, NESTED)
                 for key, item in value.items():
                     self._value(row, table, (*path, user_key(key)), item, root)
                 return
             kind, kept = mark
         elif isinstance(value, list):
+            table.column(path, NESTED)
             self._children(row, table, path, value, root)
             return
         elif value is None:

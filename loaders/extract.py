@@ -47,9 +47,15 @@ def extract(
         SourceError: The source raised, or yielded what is no record; the message counts records from 0.
     """
     target = writer.target
-    encoder = LineEncoder(target.paths_of("JSON"), target.paths_of("NESTED"), target.max_nesting)
+    encoder = LineEncoder(
+        target.paths_of("JSON"),
+        target.paths_of("NESTED"),
+        target.max_nesting,
+        canonical=target.strategy == "scd2",
+        clears=target.strategy == "upsert",
+    )
     intake = Intake(target.name, encoder, cursor_column, since, on_rows)
-    shredding = _Shredding(writer, watched)
+    shredding = _Shredding(writer, watched, encoder)
     for block, last in _blocks(intake.read(stream)):
         shredding.add(block, last)
     on_rows(intake.records)
@@ -64,29 +70,44 @@ def extract(
 class _Shredding:
     """Writes block after block into a package, each through the lane that fits."""
 
-    def __init__(self, writer: PackageWriter, watched: Collection[tuple[Path, Path]]) -> None:
+    def __init__(
+        self, writer: PackageWriter, watched: Collection[tuple[Path, Path]], encoder: LineEncoder
+    ) -> None:
         self.exact = 0
         self._writer = writer
         self._watched = watched
+        self._encoder = encoder
         self._records = 0
         self._limit = KeyLimit()
         self._columnar: ColumnarShredder | None = None
+        self._required = writer.target.required()
+        self._hashed = writer.target.strategy == "scd2"
+        self._keeps_raw = writer.target.contract.quarantines
 
     def add(self, block: list[bytes] | ArrowRows, last: bool) -> None:
         if isinstance(block, ArrowRows):
-            self._writer.add_tables(self._columns().shred_table(self._records, block.table))
-            self._records += block.table.num_rows
-            return
+            tables = None if self._keeps_raw else self._columns().shred_table(self._records, block.table)
+            if tables is not None:
+                self._writer.add_tables(tables)
+                self._records += block.table.num_rows
+                return
+            block = [self._encoder.encode(record) for record in block.table.to_pylist()]
+        if self._keeps_raw:
+            self._writer.add_raw(block)
         lines = self._limit.apply(block)
         is_small = self._columnar is None and last and sum(map(len, lines)) < SMALL
         odd = range(len(lines)) if is_small else self._add_columns(lines)
+        self._add_rows([(self._records + at, lines[at]) for at in odd])
+        self._records += len(lines)
+
+    def _add_rows(self, lines: list[tuple[int, bytes]]) -> None:
         try:
-            rows = shred_lines([(self._records + at, lines[at]) for at in odd], self._writer.facts)
+            rows, rejected = shred_lines(lines, self._writer.facts, self._required, hashed=self._hashed)
         except ValueError as error:
             raise SourceError(f"{self._writer.target.name}: {error}") from error
         self._writer.add_rows(rows)
-        self.exact += len(odd)
-        self._records += len(lines)
+        self._writer.reject(rejected)
+        self.exact += len(lines)
 
     def _add_columns(self, lines: list[bytes]) -> list[int]:
         odd: list[int] = []
@@ -99,7 +120,9 @@ class _Shredding:
         if self._columnar is None:
             from headrace.loaders.columnar import ColumnarShredder  # here: it imports pyarrow
 
-            self._columnar = ColumnarShredder(self._writer.facts, self._watched)
+            self._columnar = ColumnarShredder(
+                self._writer.facts, self._watched, self._required, hashed=self._hashed
+            )
         return self._columnar
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from headrace.loaders.kinds import NULL
+from headrace.loaders.kinds import NESTED, NULL
 from headrace.loaders.names import Path
 
 POSITION = {"i": "BIGINT", "p": "BIGINT", "r": "BIGINT", "n": "BIGINT"}
@@ -53,7 +53,9 @@ class TableFacts:
         key = (path, kind)
         found = self.facts.get(key)
         if found is None:
-            found = self.facts[key] = Fact("" if kind == NULL else f"c{len(self.facts)}", path, kind)
+            found = self.facts[key] = Fact(
+                "" if kind in (NULL, NESTED) else f"c{len(self.facts)}", path, kind
+            )
         return found.id
 
     def file_columns(self) -> dict[str, str]:

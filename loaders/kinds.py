@@ -54,8 +54,12 @@ KINDS: dict[str, Kind] = {
     "iso_timestamp": Kind("TIMESTAMP", "VARCHAR", "timestamp"),
     "iso_date": Kind("DATE", "VARCHAR", "date"),
     "text": Kind("VARCHAR", "VARCHAR", "text"),
+    "clear": Kind("BOOLEAN", "BOOLEAN", "clear"),  # no value: says that a null or an empty list was given
 }
 
+CLEAR = "clear"
+NESTED = "nested"
+"""Stands at a path that held a dict or a list, empty or not: a null beside it asks for no column."""
 NULL = "null"
 """The kind of a value that is not there. A column that has held nothing else is a VARCHAR of nulls."""
 

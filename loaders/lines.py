@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from headrace.loaders.infer import scalar
-from headrace.loaders.kinds import STRINGS
+from headrace.loaders.kinds import CLEAR, STRINGS
 from headrace.loaders.names import Path
 
 MARK = "\x01"
@@ -57,6 +57,9 @@ class LineEncoder:
         json_paths: Iterable[Path] = (),
         nested_paths: Iterable[Path] = (),
         max_nesting: int | None = None,
+        *,
+        canonical: bool = False,
+        clears: bool = False,
     ) -> None:
         """Say what is kept as JSON and what is unpacked.
 
@@ -64,18 +67,23 @@ class LineEncoder:
             json_paths: Paths whose values stay JSON.
             nested_paths: Paths whose texts hold JSON that is to be shredded.
             max_nesting: How many levels of dicts and lists are shredded; `DEEPEST` if it is None.
+            canonical: Whether records with one content must give one line: keys are sorted.
+            clears: Whether a null or an empty list that a record gives must be told from one it leaves out.
         """
         self._edits = [
             *((path, _as_json) for path in json_paths),
             *((path, _unpacked) for path in nested_paths),
         ]
         self._max_nesting = max_nesting
+        self._options = _OPTIONS | orjson.OPT_SORT_KEYS if canonical else _OPTIONS
+        self._canonical = canonical
+        self._clears = clears
         self._marks = 0
 
     @property
     def changes_records(self) -> bool:
         """Whether hints or limits may change how a record is written."""
-        return bool(self._edits) or self._max_nesting is not None
+        return bool(self._edits) or self._max_nesting is not None or self._canonical or self._clears
 
     def encode(self, record: Any) -> bytes:
         """Return `record` as one line of JSON, without the line's end.
@@ -87,6 +95,8 @@ class LineEncoder:
             record = _edited(record, path, edit)
         if self._max_nesting is not None:
             record = _shallow(record, self._max_nesting)
+        if self._clears:
+            return orjson.dumps(_cleared(rebuilt(record)), option=self._options)
         line = self._dumps(record)
         if line.count(b"{") + line.count(b"[") > DEEPEST and _is_deeper(record, DEEPEST):
             return self._dumps(_shallow(record, DEEPEST))
@@ -101,14 +111,17 @@ class LineEncoder:
     def _dumps(self, record: Any) -> bytes:
         self._marks = 0
         try:
-            line = orjson.dumps(record, self._mark, _OPTIONS)
+            line = orjson.dumps(record, self._mark, self._options)
         except (TypeError, ValueError):  # ValueError: not serialisable as it stands
-            return orjson.dumps(rebuilt(record))
+            return self._rebuilt(record)
         if _MARK_IN_JSON in line and line.count(_MARK_IN_JSON) != self._marks:
-            return orjson.dumps(rebuilt(record))
+            return self._rebuilt(record)
         if b"null" in line and _may_hold_nan(record):
-            return orjson.dumps(rebuilt(record))
+            return self._rebuilt(record)
         return line
+
+    def _rebuilt(self, record: Any) -> bytes:
+        return orjson.dumps(rebuilt(record), option=self._options)
 
     def _mark(self, value: Any) -> Any:
         # orjson writes what this returns, marks included, without asking again
@@ -254,6 +267,15 @@ def _edited(record: Any, path: Path, edit: Callable[[Any], Any]) -> Any:
     if not isinstance(record, dict) or record.get(step) is None:
         return record
     return {**record, step: _edited(record[step], rest, edit)}
+
+
+def _cleared(value: Any) -> Any:
+    """Return a rebuilt record with a mark at every null and empty list outside of lists."""
+    if value is None or value == []:
+        return {f"{MARK}{CLEAR}": True}
+    if not isinstance(value, dict) or read_mark(value) is not None:
+        return value
+    return {key: _cleared(item) for key, item in value.items()}
 
 
 def _as_json(value: Any) -> Any:

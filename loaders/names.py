@@ -10,6 +10,8 @@ Path = tuple["str | None", ...]
 `("items", None, "sku")`."""
 
 SYSTEM_COLUMNS = ("_hr_id", "_hr_parent_id", "_hr_root_id", "_hr_index", "_hr_load_id")
+RESERVED = (*SYSTEM_COLUMNS, "_hr_valid_from", "_hr_valid_to", "_hr_hash")
+"""Names that no key of a record gets."""
 
 _REDUCED = str.maketrans("+-*@|", "x_xal")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,6 +54,8 @@ def table_name(root: str, path: Path) -> str:
 
 def column_name(path: Path) -> str:
     """Return the wished name of the column at `path` in its table; an item that is no dict is `value`."""
+    if path[:1] == (None,):  # a column that a disposition needs
+        return f"_hr_{path[1]}"
     return "__".join(snake_case(step) for step in path if step is not None) or "value"
 
 

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from headrace.errors import PackageDamaged
-from headrace.loaders.exact import Rows
+from headrace.loaders.exact import Rejected, Rows
 from headrace.loaders.facts import Facts
-from headrace.loaders.names import Path
+from headrace.loaders.names import Path, show
 from headrace.loaders.records import Rekey
 from headrace.loaders.target import Target
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MANIFEST = "manifest.json"
+RAW: Path = (None, "raw")
+REJECTED: Path = (None, "rejected")
+"""Stand for a table's path at the files that hold no table: records as they came, and rejected ones."""
+
 FORMAT = 1
 
 
@@ -67,6 +71,7 @@ class Package:
         started: UTC time at which extraction began.
         records: Records read, of which each became one row of the root table.
         exact_records: How many of them took the exact lane.
+        rejected: How many of them cannot land and are kept aside.
         source: What made the records: the resource's full name and the hash of its code, as `name@hash`.
         cursor: What the next run gets as `since`; None leaves the stored one.
         rekeys: Keys to replace in the rows that are there already.
@@ -79,6 +84,7 @@ class Package:
     started: datetime
     records: int
     exact_records: int
+    rejected: int
     source: str
     cursor: Any
     rekeys: tuple[Rekey, ...]
@@ -126,6 +132,7 @@ class PackageWriter:
     source: str
     facts: Facts = field(default_factory=Facts)
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    rejected: int = 0
     _files: list[tuple[Path, FilePath]] = field(default_factory=list)
     _folder: FilePath = field(init=False)
 
@@ -144,6 +151,26 @@ class PackageWriter:
             path = self._new_file(table, "jsonl")
             with path.open("wb") as file:
                 file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in table_rows)
+
+    def add_raw(self, lines: Iterable[bytes]) -> None:
+        """Keep records as they came, in order: a contract may send some of them to quarantine."""
+        with self._opened(RAW, "records.jsonl").open("ab") as file:
+            file.writelines(line + b"\n" for line in lines)
+
+    def reject(self, rejected: Iterable[Rejected]) -> None:
+        """Keep records that cannot land, with the reason."""
+        lines = [
+            orjson.dumps(
+                {"record": one.ordinal, "path": show(one.path), "rule": one.rule, "reason": one.reason,
+                 "raw": one.line.decode()},
+                option=orjson.OPT_APPEND_NEWLINE,
+            )
+            for one in rejected
+        ]  # fmt: skip
+        if lines:
+            self.rejected += len(lines)
+            with self._opened(REJECTED, "rejected.jsonl").open("ab") as file:
+                file.writelines(lines)
 
     def add_tables(self, tables: dict[Path, pa.Table]) -> None:
         """Write the tables of the columnar lane, a Parquet file each."""
@@ -167,7 +194,7 @@ class PackageWriter:
             files.append(DataFile(table, folder / path.name, path.stat().st_size, _sha256(path)))
         package = Package(
             folder, self.target, self.facts, tuple(files), self.started,
-            records, exact_records, self.source, cursor, tuple(rekeys),
+            records, exact_records, self.rejected, self.source, cursor, tuple(rekeys),
         )  # fmt: skip
         manifest = self._folder / MANIFEST
         manifest.write_bytes(orjson.dumps(_manifest(package), option=orjson.OPT_INDENT_2))
@@ -176,6 +203,12 @@ class PackageWriter:
         self._folder.rename(folder)
         _sync(self.store)
         return package
+
+    def _opened(self, table: Path, name: str) -> FilePath:
+        path = self._folder / name
+        if (table, path) not in self._files:
+            self._files.append((table, path))
+        return path
 
     def _new_file(self, table: Path, ending: str) -> FilePath:
         number = list(self.facts.tables).index(table)
@@ -205,6 +238,7 @@ def read_package(folder: FilePath) -> Package:
             started=datetime.fromisoformat(value["started"]),
             records=value["records"],
             exact_records=value["exact_records"],
+            rejected=value["rejected"],
             source=value["source"],
             cursor=value["cursor"],
             rekeys=tuple(Rekey(**rekey) for rekey in value["rekeys"]),
@@ -227,6 +261,7 @@ def _manifest(package: Package) -> dict[str, Any]:
         "started": package.started.isoformat(),
         "records": package.records,
         "exact_records": package.exact_records,
+        "rejected": package.rejected,
         "source": package.source,
         "cursor": package.cursor,
         "rekeys": [{"column": rekey.column, "old": rekey.old, "new": rekey.new} for rekey in package.rekeys],

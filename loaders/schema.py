@@ -7,6 +7,13 @@ from dataclasses import dataclass, field
 from headrace.loaders.kinds import sql_type
 from headrace.loaders.names import SYSTEM_COLUMNS, Path
 
+# Columns that a table has for its disposition. None as the first step: no record has such a path.
+VALID_FROM: Path = (None, "valid_from")
+VALID_TO: Path = (None, "valid_to")
+HASH: Path = (None, "hash")
+VERSIONED: dict[Path, str] = {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", HASH: "BIGINT"}
+"""The columns of a table that keeps versions, `scd2`, with their types."""
+
 _CHILD_SYSTEM = dict.fromkeys(SYSTEM_COLUMNS, "BIGINT")
 _ROOT_SYSTEM = dict.fromkeys(("_hr_id", "_hr_load_id"), "BIGINT")
 
@@ -72,6 +79,17 @@ class RootSchema:
 
     tables: dict[Path, Table] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
+
+    def nested(self) -> set[Path]:
+        """Return the paths, from the record's root, at which there are dicts or lists."""
+        lists = {table.path[:-1] for table in self.tables.values() if table.path}
+        dicts = {
+            (*table.path, *column.path[:at])
+            for table in self.tables.values()
+            for column in table.columns
+            for at in range(1, len(column.path))
+        }
+        return lists | dicts
 
     def times(self) -> set[tuple[Path, Path]]:
         """Return the paths (of a table, within it) that have a column of times."""

@@ -5,13 +5,14 @@ Values are written as literals, not bound as parameters: DuckDB's Python client 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from headrace.loaders.evolve import AddColumn, Change, CreateTable, TablePlan
+from headrace.loaders.casts import fits
+from headrace.loaders.evolve import AddColumn, Change, CreateTable, Source, TablePlan
 from headrace.loaders.facts import POSITION
 from headrace.loaders.kinds import decode, spec
 from headrace.loaders.package import DataFile
-from headrace.loaders.schema import Table
 
 Value = str | int | float | bool | None
 
@@ -67,105 +68,78 @@ def change_schema(schema: str, change: Change) -> str:
     return f"{table} ALTER COLUMN {ident(column.name)} TYPE {column.type}{using}"
 
 
-def relation(plan: TablePlan, files: Sequence[DataFile]) -> str:
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One table of a package on its way in.
+
+    Attributes:
+        plan: How it lands.
+        files: The files that hold its rows.
+        hashed: Whether its rows have the hash of their record.
+        left_out: A table of the ordinals `i` of records that do not land, if there are any.
+    """
+
+    plan: TablePlan
+    files: Sequence[DataFile]
+    hashed: bool = False
+    left_out: str | None = None
+
+
+def relation(staged: Staged) -> str:
     """Return a relation over a table's files; a column is null where a file lacks it."""
-    position = ["i"] if plan.table.parent is None else list(POSITION)
-    types = {name: POSITION[name] for name in position}
-    types.update((name, spec(kind).stored) for name, kind in plan.file_columns.items())
+    is_root = staged.plan.table.parent is None
+    types = {"i": "BIGINT"} if is_root else dict(POSITION)
+    if staged.hashed:
+        types["h"] = "BIGINT"
+    types.update((name, spec(kind).stored) for name, kind in staged.plan.file_columns.items())
     parts = []
-    if parquet := [file for file in files if file.path.suffix == ".parquet"]:
+    if parquet := [file for file in staged.files if file.path.suffix == ".parquet"]:
         parts.append(f"SELECT * FROM read_parquet({_paths(parquet)}, union_by_name = true)")
-    if jsonl := [file for file in files if file.path.suffix == ".jsonl"]:
-        columns = ", ".join(f"{ident(name)}: '{type_}'" for name, type_ in types.items())
-        # a row is never larger than its file; DuckDB allocates as much as it is told to expect
-        largest = max(_USUAL_ROW, *(file.bytes for file in jsonl))
-        parts.append(
-            f"SELECT * FROM read_json({_paths(jsonl)}, format = 'newline_delimited', "
-            f"maximum_object_size = {largest}, columns = {{{columns}}})"
-        )
+    if jsonl := [file for file in staged.files if file.path.suffix == ".jsonl"]:
+        parts.append(f"SELECT * FROM {json_lines(jsonl, types)}")
     if not parts:
         nothing = ", ".join(f"CAST(NULL AS {type_}) AS {ident(name)}" for name, type_ in types.items())
         parts.append(f"SELECT {nothing} WHERE false")
-    return "(" + " UNION ALL BY NAME ".join(parts) + ")"
+    every = "(" + " UNION ALL BY NAME ".join(parts) + ")"
+    if staged.left_out is None:
+        return every
+    record = "i" if is_root else "r"
+    return f"(SELECT * FROM {every} WHERE {record} NOT IN (SELECT i FROM {staged.left_out}))"
+
+
+def json_lines(files: Sequence[DataFile], types: Mapping[str, str]) -> str:
+    """Return a relation over files of JSON lines, with these columns and no others."""
+    columns = ", ".join(f"{ident(name)}: '{type_}'" for name, type_ in types.items())
+    # a row is never larger than its file; DuckDB allocates as much as it is told to expect
+    largest = max(_USUAL_ROW, *(file.bytes for file in files))
+    return (
+        f"read_json({_paths(files)}, format = 'newline_delimited', "
+        f"maximum_object_size = {largest}, columns = {{{columns}}})"
+    )
 
 
 def value(plan: TablePlan, column: str) -> str:
     """Return the expression that makes a column's value from the file columns that feed it."""
     type_ = next(known.type for known in plan.table.columns if known.name == column)
-    parts = [f"CAST({decode(kind, ident(name))} AS {type_})" for name, kind in _sources(plan, column, type_)]
+    parts = [_taken(source, type_) for source in plan.sources[column]]
     return parts[0] if len(parts) == 1 else f"COALESCE({', '.join(parts)})"
 
 
-def _sources(plan: TablePlan, column: str, type_: str) -> list[tuple[str, str]]:
-    """Return what feeds a column; a time that lands as text is kept as it was written."""
-    if type_ != "VARCHAR":
-        return list(plan.sources[column])
-    return [(name, "text" if kind.startswith("iso_") else kind) for name, kind in plan.sources[column]]
+def misfit(kind: str, declared: str, name: str) -> str:
+    """Return the condition under which a file column holds a value that its declared type does not take."""
+    found = decode(kind, ident(name))
+    return f"({ident(name)} IS NOT NULL AND NOT COALESCE({fits(kind, declared, found)}, false))"
 
 
-def insert_rows(
-    schema: str, plan: TablePlan, files: Sequence[DataFile], load_id: int, winners: str | None = None
-) -> str:
-    """Return the INSERT of a table's rows from the package: all, or those of the records in `winners`."""
-    base = load_id << ORDINAL_BITS
-    is_root = plan.table.parent is None
-    system = {"_hr_id": "i"} if is_root else {"_hr_id": "i", "_hr_parent_id": "p", "_hr_root_id": "r"}
-    columns = {name: value(plan, name) for name in plan.sources}
-    columns.update((name, f"{position} + {base}") for name, position in system.items())
-    if not is_root:
-        columns["_hr_index"] = "n"
-    columns["_hr_load_id"] = str(load_id)
-    record = "i" if is_root else "r"
-    where = f"\nWHERE {record} IN (SELECT i FROM {winners})" if winners else ""
-    return (
-        f"INSERT INTO {ident(schema, plan.table.name)} ({', '.join(map(ident, columns))})\n"
-        f"SELECT {', '.join(columns.values())}\nFROM {relation(plan, files)}{where}"
-    )
-
-
-def choose_winners(winners: str, plan: TablePlan, files: Sequence[DataFile], key: Sequence[str]) -> str:
-    """Return the statement that picks, for each key in the package, the last record that has it.
-
-    The table `winners` gets the key as `k0`, `k1`… and the record's ordinal as `i`.
-    """
-    keys = ", ".join(f"{value(plan, column)} AS k{at}" for at, column in enumerate(key))
-    names = ", ".join(f"k{at}" for at in range(len(key)))
-    return (
-        f"CREATE TEMP TABLE {winners} AS\nSELECT {names}, max(i) AS i\n"
-        f"FROM (SELECT {keys}, i FROM {relation(plan, files)})\nGROUP BY {names}"
-    )
-
-
-def delete_replaced(schema: str, tables: Sequence[Table], winners: str, key: Sequence[str]) -> list[str]:
-    """Return the statements that remove the records whose keys are in `winners`, children first."""
-    root = ident(schema, tables[0].name)
-    match = " AND ".join(f"t.{ident(column)} = w.k{at}" for at, column in enumerate(key))
-    children = [
-        f"DELETE FROM {ident(schema, child.name)}\n"
-        f"WHERE _hr_root_id IN (SELECT t._hr_id FROM {root} t JOIN {winners} w ON {match})"
-        for child in tables[1:]
-    ]
-    return [*children, f"DELETE FROM {root} t USING {winners} w\nWHERE {match}"]
-
-
-def rekey(
-    schema: str, tables: Sequence[Table], key: Sequence[str], column: str, old: str, new: str
-) -> list[str]:
-    """Return the statements that replace a value in a key column; a row whose new key is taken goes."""
-    root, name = ident(schema, tables[0].name), ident(column)
-    others = [ident(other) for other in key if other != column]
-    same = " AND ".join([f"o.{name} = {literal(new)}", *(f"o.{other} = t.{other}" for other in others)])
-    doomed = f"t.{name} = {literal(old)} AND EXISTS (SELECT 1 FROM {root} o WHERE {same})"
-    children = [
-        f"DELETE FROM {ident(schema, child.name)}\n"
-        f"WHERE _hr_root_id IN (SELECT t._hr_id FROM {root} t WHERE {doomed})"
-        for child in tables[1:]
-    ]
-    return [
-        *children,
-        f"DELETE FROM {root} t\nWHERE {doomed}",
-        f"UPDATE {root} SET {name} = {literal(new)}\nWHERE {name} = {literal(old)}",
-    ]
+def _taken(source: Source, type_: str) -> str:
+    # a time that lands as text is kept as it was written
+    kind = "text" if type_ == "VARCHAR" and source.kind.startswith("iso_") else source.kind
+    found = decode(kind, ident(source.id))
+    if source.take == "all":
+        return f"CAST({found} AS {type_})"
+    if source.take == "fit":
+        return f"CASE WHEN {fits(kind, source.declared, found)} THEN TRY_CAST({found} AS {type_}) END"
+    return f"CASE WHEN {misfit(kind, source.declared, source.id)} THEN CAST({found} AS {type_}) END"
 
 
 def _paths(files: Sequence[DataFile]) -> str:

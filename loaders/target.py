@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from headrace.errors import UsageError, did_you_mean
+from headrace.loaders.contract import Contract
 from headrace.loaders.kinds import TYPED_BY_NAME
 from headrace.loaders.names import Path, parse_hint, snake_case
+from headrace.loaders.schema import VERSIONED
 
 DISPOSITIONS = ("append", "replace", "merge")
+STRATEGIES = ("delete-insert", "upsert", "insert-only", "scd2", "snapshot")
 _TYPE_ALIASES = {
     "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR",
     "TEXT": "VARCHAR", "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
@@ -33,6 +36,13 @@ class Target:
             columns are there from the first load on, whether or not a record has them. `NESTED` is no
             column: it shreds the JSON that a text holds.
         max_nesting: How many levels of dicts and lists are shredded; what lies deeper stays JSON.
+        merge_strategy: `delete-insert` puts records in the place of old ones; `upsert` keeps what a record
+            does not mention; `insert-only` keeps the old ones; `scd2` keeps every version with its times;
+            `snapshot` also deletes what the source no longer has.
+        merge_key: Columns whose values name groups of rows: a load replaces each group it holds whole.
+        dedup_sort: The column whose greatest value wins among records with one key; else the last record.
+        hard_delete: The column that says, if true or not null, that the record was deleted.
+        contract: What the table may become.
 
     >>> Target("orders", write_disposition="merge")
     Traceback (most recent call last):
@@ -45,6 +55,11 @@ class Target:
     write_disposition: str = "append"
     columns: Mapping[str, str] = field(default_factory=dict)
     max_nesting: int | None = None
+    merge_strategy: str = "delete-insert"
+    merge_key: tuple[str, ...] = ()
+    dedup_sort: str | None = None
+    hard_delete: str | None = None
+    contract: Contract = field(default_factory=Contract)
 
     def __post_init__(self) -> None:
         for name in (self.table, self.schema):
@@ -55,7 +70,11 @@ class Target:
         if self.write_disposition not in DISPOSITIONS:
             hint = did_you_mean(self.write_disposition, DISPOSITIONS)
             raise UsageError(f"Table {self.table!r}: no write_disposition {self.write_disposition!r}; {hint}")
-        if self.write_disposition == "merge" and not self.primary_key:
+        if self.merge_strategy not in STRATEGIES:
+            hint = did_you_mean(self.merge_strategy, STRATEGIES)
+            raise UsageError(f"Table {self.table!r}: no merge_strategy {self.merge_strategy!r}; {hint}")
+        only_groups = self.merge_key and self.merge_strategy == "delete-insert"
+        if self.write_disposition == "merge" and not self.primary_key and not only_groups:
             raise UsageError(
                 f"Table {self.table!r}: merge needs primary_key=(...), the columns that identify a record."
             )
@@ -69,9 +88,19 @@ class Target:
         """The name that state and messages use: `schema.table`."""
         return f"{self.schema}.{self.table}"
 
+    @property
+    def strategy(self) -> str:
+        """The merge strategy, or the disposition where it is no merge."""
+        return self.merge_strategy if self.write_disposition == "merge" else self.write_disposition
+
     def hints(self) -> dict[Path, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
-        return {path: type_ for path, type_ in self._types() if type_ != "NESTED"}
+        declared = {path: type_ for path, type_ in self._types() if type_ != "NESTED"}
+        return declared | VERSIONED if self.strategy == "scd2" else declared
+
+    def required(self) -> list[Path]:
+        """Return the paths without which a record cannot be merged."""
+        return [parse_hint(name) for name in self.primary_key] if self.write_disposition == "merge" else []
 
     def paths_of(self, type_: str) -> list[Path]:
         """Return the paths that a hint gives this type."""
@@ -89,11 +118,17 @@ class Target:
             "write_disposition": self.write_disposition,
             "columns": dict(self.columns),
             "max_nesting": self.max_nesting,
+            "merge_strategy": self.merge_strategy,
+            "merge_key": self.merge_key,
+            "dedup_sort": self.dedup_sort,
+            "hard_delete": self.hard_delete,
+            "contract": asdict(self.contract),
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
-        return cls(**{**value, "primary_key": tuple(value["primary_key"])})
+        keys = {name: tuple(value[name]) for name in ("primary_key", "merge_key")}
+        return cls(**{**value, **keys, "contract": Contract(**value["contract"])})
 
 
 def as_key(primary_key: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -1,0 +1,138 @@
+"""Contracts: what a table may become, and what happens to a record that would make it more.
+
+evolve          let it: the default
+freeze          stop before anything is written
+quarantine      keep the record aside, with its path, rule and reason; the others land
+discard_value   leave the value out, and count it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from headrace.errors import UsageError, did_you_mean
+
+MODES = ("evolve", "freeze", "quarantine", "discard_value")
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What may change in a root table and its children.
+
+    Attributes:
+        tables: Whether child tables may be added; and the root table, if it is not there yet.
+        columns: Whether columns may be added. A table that this load creates may have any column, unless
+            the contract is `closed`.
+        types: Whether a value may widen its column or go into a variant column.
+        closed: Whether the declared columns are all there are, from the first load on; so it is for a
+            contract that was made from a model.
+
+    >>> Contract(columns="quarantin")
+    Traceback (most recent call last):
+    headrace.errors.UsageError: A contract's columns cannot be 'quarantin'; did you mean 'quarantine'?
+    """
+
+    tables: str = "evolve"
+    columns: str = "evolve"
+    types: str = "evolve"
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        for rule in ("tables", "columns", "types"):
+            mode = getattr(self, rule)
+            if mode not in MODES:
+                raise UsageError(f"A contract's {rule} cannot be {mode!r}; {did_you_mean(str(mode), MODES)}")
+
+    @property
+    def evolves(self) -> bool:
+        """Whether it allows everything, so that nothing need be checked."""
+        return (self.tables, self.columns, self.types) == ("evolve",) * 3
+
+    @property
+    def quarantines(self) -> bool:
+        """Whether it may need the raw records."""
+        return "quarantine" in (self.tables, self.columns, self.types)
+
+
+_SQL_TYPES: dict[Any, str] = {
+    bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", datetime: "TIMESTAMPTZ", date: "DATE",
+    time: "TIME", timedelta: "INTERVAL", bytes: "BLOB", UUID: "UUID", dict: "JSON",
+}  # fmt: skip
+
+
+def model_columns(model: Any) -> dict[str, str]:
+    """Return the columns that a dataclass, a TypedDict or a pydantic model declares, by path.
+
+    Nested models become nested paths, lists of models paths with `[]`. A field of type Any, or of several
+    types, is not declared and so may be anything.
+
+    Raises:
+        UsageError: `model` is no model.
+
+    >>> @dataclasses.dataclass
+    ... class Item:
+    ...     sku: str
+    ...     price: float
+    >>> @dataclasses.dataclass
+    ... class Order:
+    ...     id: int
+    ...     items: list[Item]
+    >>> model_columns(Order)
+    {'id': 'BIGINT', 'items[].sku': 'VARCHAR', 'items[].price': 'DOUBLE'}
+    """
+    if not is_model(model):
+        raise UsageError(f"{model!r} is no dataclass, TypedDict or pydantic model to take columns from.")
+    return dict(_fields(model, ""))
+
+
+def is_model(thing: Any) -> bool:
+    """Tell whether a thing is a class whose annotations are the fields of a record."""
+    if not isinstance(thing, type):
+        return False
+    return dataclasses.is_dataclass(thing) or typing.is_typeddict(thing) or hasattr(thing, "model_fields")
+
+
+def _fields(model: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, annotation in typing.get_type_hints(model).items():
+        if typing.get_origin(annotation) is not typing.ClassVar and not name.startswith("model_"):
+            yield from _column(f"{prefix}{_alias(model, name)}", annotation)
+
+
+def _column(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
+    annotation = _without_none(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if is_model(annotation):
+        yield from _fields(annotation, f"{path}.")
+    elif origin in (list, tuple, set, frozenset) and arguments:
+        yield from _column(f"{path}[]", arguments[0])
+    elif origin is typing.Literal:
+        yield from _column(path, type(arguments[0]))
+    elif annotation is Decimal:
+        yield path, "DECIMAL(38,9)"
+    elif (origin or annotation) in _SQL_TYPES:
+        yield path, _SQL_TYPES[origin or annotation]
+
+
+def _without_none(annotation: Any) -> Any:
+    """Return `X` for `X | None` and for `Annotated[X, …]`."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _without_none(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(annotation) if option is not type(None)]
+        return _without_none(options[0]) if len(options) == 1 else Any
+    return annotation
+
+
+def _alias(model: Any, name: str) -> str:
+    """Return the key under which a record has a field: pydantic's alias, where there is one."""
+    fields: Mapping[str, Any] = getattr(model, "model_fields", {})
+    alias = getattr(fields.get(name), "alias", None)
+    return alias if isinstance(alias, str) else name

@@ -1,0 +1,130 @@
+"""Judging: what a package would make of the tables against their contract, as values, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from headrace.loaders.contract import Contract
+from headrace.loaders.evolve import Misfits, Plan, TablePlan
+from headrace.loaders.facts import Fact, Facts, TableFacts
+from headrace.loaders.kinds import CLEAR, NESTED
+from headrace.loaders.names import Path, show
+from headrace.loaders.schema import RootSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something in a package that its contract does not let in.
+
+    Attributes:
+        rule: `tables`, `columns` or `types`.
+        mode: What the contract does about it.
+        table: The path of the table.
+        fact: The file column at fault; None for a whole table.
+        declared: The declared type that only some of the column's values miss; "" where all are at fault.
+        path: Where it stands in a record.
+        reason: What is wrong, in a sentence.
+    """
+
+    rule: str
+    mode: str
+    table: Path
+    fact: Fact | None
+    declared: str
+    path: Path
+    reason: str
+
+
+def violations(
+    contract: Contract, before: RootSchema, facts: Facts, planned: Plan, hinted: frozenset[Path]
+) -> list[Violation]:
+    """Return what the contract does not let in.
+
+    Args:
+        contract: The contract.
+        before: What is there.
+        facts: What the package holds.
+        planned: What would become of it if everything were let in.
+        hinted: The declared paths, from the record's root.
+    """
+    found: list[Violation] = []
+    if contract.evolves:
+        return found
+    plans = {one.table.path: one for one in planned.tables}
+    for table in facts.tables.values():
+        known = table.path in before.tables or any(path[: len(table.path)] == table.path for path in hinted)
+        if not known and contract.tables != "evolve" and (table.path or contract.tables == "freeze"):
+            reason = f"the table {plans[table.path].table.name!r} is new"
+            found.append(Violation("tables", contract.tables, table.path, None, "", table.path, reason))
+            continue
+        found.extend(_in_table(contract, before, table, plans[table.path], hinted))
+    return found
+
+
+def without(facts: Facts, found: list[Violation]) -> Facts:
+    """Return the facts as if what was found were not there: tables with all below them, and columns."""
+    tables = [violation.table for violation in found if violation.fact is None]
+    columns = {
+        (violation.table, violation.fact)
+        for violation in found
+        if violation.fact is not None and not violation.declared
+    }
+    return Facts(
+        {
+            path: replace(
+                table,
+                facts={key: fact for key, fact in table.facts.items() if (path, fact) not in columns},
+            )
+            for path, table in facts.tables.items()
+            if not any(path[: len(gone)] == gone for gone in tables)
+        }
+    )
+
+
+def remaining(misfits: Misfits, found: list[Violation]) -> Misfits:
+    """Return the misfits that the contract lets into variant columns."""
+    settled = {(one.table, one.fact.id) for one in found if one.fact is not None and one.declared}
+    return frozenset(misfits - settled)
+
+
+def _in_table(
+    contract: Contract, before: RootSchema, table: TableFacts, planned: TablePlan, hinted: frozenset[Path]
+) -> Iterator[Violation]:
+    have = before.tables.get(table.path)
+    for fact in table.facts.values():
+        path = (*table.path, *fact.path)
+        is_known = path in hinted or (have is not None and bool(have.at(fact.path)))
+        if not is_known and contract.columns != "evolve" and (have is not None or contract.closed):
+            if fact.kind not in (CLEAR, NESTED):
+                reason = f"the column {planned.table.at(fact.path)[0].name!r} is new"
+                yield Violation("columns", contract.columns, table.path, fact, "", path, reason)
+        elif is_known and contract.types != "evolve" and fact.id and fact.kind != CLEAR:
+            yield from _in_column(contract, before, table.path, fact, planned)
+
+
+def _in_column(
+    contract: Contract, before: RootSchema, table: Path, fact: Fact, planned: TablePlan
+) -> Iterator[Violation]:
+    """Yield what a file column does beyond filling the plain column of its path as that was."""
+    main = planned.table.at(fact.path)[0]
+    have = before.tables.get(table)
+    old = have.at(fact.path) if have is not None else []
+    widened = bool(old) and bool(old[0].kinds) and old[0].type != main.type
+    path = (*table, *fact.path)
+    for column, sources in planned.sources.items():
+        for source in sources:
+            if source.id != fact.id:
+                continue
+            was = old[0].type if widened else main.type
+            reason = f"{main.name!r} is {was}, and the value is {fact.kind.removeprefix('iso_')}"
+            if column != main.name and source.take != "fit":
+                declared = source.declared if source.take == "misfit" else ""
+                yield Violation("types", contract.types, table, fact, declared, path, reason)
+            elif column == main.name and widened and fact.kind not in old[0].kinds:
+                yield Violation("types", contract.types, table, fact, "", path, reason)
+
+
+def describe(violation: Violation, table: str) -> str:
+    """Return a violation as a message has it: the thing, the rule and the place."""
+    return f"{table}: {violation.reason} - at `{show(violation.path)}`, where {violation.rule} are frozen."

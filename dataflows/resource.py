@@ -15,9 +15,9 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import ibis.expr.types as ir
 from hamilton.function_modifiers.base import NodeCreator
@@ -29,8 +29,11 @@ from headrace.errors import UnknownColumn, UsageError
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.names import snake_case
 from headrace.loaders.records import Item, Stream
-from headrace.loaders.target import Target, as_key
+from headrace.loaders.target import Landing, Target, make_target
 from headrace.loaders.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Extract = TypeVar("Extract", bound=Callable[..., Stream])
 
@@ -63,27 +66,16 @@ class Rows:
 class _Resource(NodeCreator):
     """What `@resource` leaves on a function for Hamilton to find."""
 
-    def __init__(
-        self,
-        primary_key: tuple[str, ...],
-        write_disposition: str,
-        cursor: str | None,
-        columns: Mapping[str, str],
-        table: str | None,
-    ) -> None:
-        self.primary_key = primary_key
-        self.write_disposition = write_disposition
+    def __init__(self, cursor: str | None, table: str | None, landing: Landing) -> None:
         self.cursor = cursor
-        self.columns = columns
         self.table = table
+        self.landing = landing
 
     def target(self, fn: Callable[..., Any]) -> Target:
         """Return where the records of `fn` land: a schema named after its module."""
         module = fn.__module__.rpartition(".")[2]
         schema = "main" if module == "__main__" else snake_case(module)
-        return Target(
-            self.table or fn.__name__, schema, self.primary_key, self.write_disposition, self.columns
-        )
+        return make_target(self.table or fn.__name__, schema, self.landing)
 
     def validate(self, fn: Callable[..., Any]) -> None:
         """Refuse a definition that cannot work, when the module is read."""
@@ -162,17 +154,11 @@ class _Resource(NodeCreator):
 def resource(fn: Extract, /) -> Extract: ...
 @overload
 def resource(
-    *,
-    primary_key: str | Sequence[str] | None = ...,
-    write_disposition: str = ...,
-    cursor: str | None = ...,
-    columns: Mapping[str, str] | None = ...,
-    table: str | None = ...,
+    *, cursor: str | None = ..., table: str | None = ..., **landing: Unpack[Landing]
 ) -> Callable[[Extract], Extract]: ...
 def resource(
-    fn: Any = None, /, *, primary_key: str | Sequence[str] | None = None, write_disposition: str = "append",
-    cursor: str | None = None, columns: Mapping[str, str] | None = None, table: str | None = None,
-) -> Any:  # fmt: skip
+    fn: Any = None, /, *, cursor: str | None = None, table: str | None = None, **landing: Unpack[Landing]
+) -> Any:
     """Make a generator function a resource: a stream of records that lands in a table named after it.
 
     The function's parameters are Hamilton inputs or nodes. One called `since` gets the last committed
@@ -180,12 +166,11 @@ def resource(
 
     Args:
         fn: The function, where the decorator is used without arguments.
-        primary_key: The key or keys that identify a record; `merge` needs them.
-        write_disposition: `append`, `replace` or `merge`.
         cursor: The key whose greatest value is the next run's `since`. Without it, a function that takes
             `since` yields `Checkpoint`s.
-        columns: Types that override inference, by path; such columns are there from the first load on.
         table: The table, where it is not to be called like the function.
+        **landing: How the records land: `primary_key`, `write_disposition`, `columns`, `contract`… as
+            `Target` explains them.
 
     Raises:
         UsageError: The definition cannot work; the message says how to mend it.
@@ -196,7 +181,7 @@ def resource(
     >>> list(issues([{"id": 1}]))
     [{'id': 1}]
     """
-    decorate = _Resource(as_key(primary_key), write_disposition, cursor, dict(columns or {}), table)
+    decorate = _Resource(cursor, table, landing)
     return decorate if fn is None else decorate(fn)
 
 

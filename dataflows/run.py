@@ -17,12 +17,14 @@ from hamilton.driver import Driver, Variable
 from headrace.dataflows import tables
 from headrace.dataflows.checks import DefinitionChecks
 from headrace.dataflows.flows import find_flow
+from headrace.dataflows.notify import subscribers
 from headrace.dataflows.progress import Progress
 from headrace.dataflows.resource import STEP
 from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.commit import LoadedTable
+from headrace.loaders.contract import Contract
 from headrace.loaders.names import snake_case
-from headrace.loaders.warehouse import Warehouse, connect
+from headrace.loaders.warehouse import Subscriber, Warehouse, connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class RunResult:
     warehouse: Warehouse
     loads: dict[str, LoadedTable]
     tables: dict[str, ir.Table]
+
+    def __repr__(self) -> str:
+        loads = ", ".join(f"{name}: {done.counts.loaded:,} rows" for name, done in self.loads.items())
+        return f"RunResult({self.warehouse!r}, {loads or 'no loads'}, tables: {', '.join(self.tables)})"
 
     def __getitem__(self, name: str) -> ir.Table:
         return self.tables[name]
@@ -65,7 +71,8 @@ def build(flow: Flow, config: Mapping[str, Any] | None = None) -> Driver:
 
 def run(
     flow: Flow, *, into: str | Path | Warehouse, inputs: Mapping[str, Any] | None = None,
-    outputs: Sequence[str] | None = None, progress: bool = True,
+    outputs: Sequence[str] | None = None, contract: Contract | None = None,
+    on_schema_change: Subscriber | str | Sequence[Subscriber | str] | None = None, progress: bool = True,
 ) -> RunResult:  # fmt: skip
     """Load every resource of a flow and write every transform as a table beside them.
 
@@ -77,6 +84,9 @@ def run(
         into: A path, a URL or an open warehouse.
         inputs: What the functions ask for and no node gives, by parameter name.
         outputs: The nodes to compute; default all. What they depend on is loaded too.
+        contract: What the tables may become, in the place of the resources' own contracts.
+        on_schema_change: Functions or URLs (a webhook, Slack's incoming webhook) to tell, after the commit,
+            of each load that changed a schema.
         progress: Whether to tell on standard error how far each resource is.
 
     Raises:
@@ -97,7 +107,8 @@ def run(
     )
     given = {**(inputs or {}), "warehouse": warehouse}
     _check_inputs(graph, variables, wanted, given)
-    with _quiet_hamilton():
+    told = subscribers(on_schema_change)
+    with _quiet_hamilton(), _settings(warehouse, contract, told):
         results = graph.execute(wanted, inputs=given)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])
     found: dict[str, ir.Table] = {}
@@ -109,6 +120,20 @@ def run(
                 found[name] = tables.table(warehouse, schema, name)
     loads = {name.rpartition(".")[0]: done for name, done in results.items() if isinstance(done, LoadedTable)}
     return RunResult(warehouse, loads, found)
+
+
+@contextlib.contextmanager
+def _settings(
+    warehouse: Warehouse, contract: Contract | None, told: tuple[Subscriber, ...]
+) -> Iterator[None]:
+    """Set what holds for one run on a warehouse that may be the user's."""
+    before = warehouse.contract, warehouse.subscribers
+    warehouse.contract = contract or warehouse.contract
+    warehouse.subscribers = (*warehouse.subscribers, *told)
+    try:
+        yield
+    finally:
+        warehouse.contract, warehouse.subscribers = before
 
 
 @contextlib.contextmanager

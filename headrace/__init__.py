@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from headrace.dataflows.drawing import draw
     from headrace.dataflows.resource import resource
     from headrace.dataflows.run import RunResult, run
-    from headrace.errors import HeadraceError, LoadError, SourceError, UsageError, WarehouseLocked
+    from headrace.errors import (
+        ContractViolation,
+        HeadraceError,
+        LoadError,
+        SourceError,
+        UsageError,
+        WarehouseLocked,
+    )
     from headrace.loaders.commit import LoadedTable
+    from headrace.loaders.contract import Contract
     from headrace.loaders.records import Checkpoint, Record, Rekey
     from headrace.loaders.warehouse import Warehouse, connect, load
 
@@ -25,6 +33,8 @@ if not Path(__file__).with_name("loaders").is_dir():
 
 _HOMES = {
     "Checkpoint": "headrace.loaders.records",
+    "Contract": "headrace.loaders.contract",
+    "ContractViolation": "headrace.errors",
     "DefinitionChecks": "headrace.dataflows.checks",
     "HeadraceError": "headrace.errors",
     "LoadError": "headrace.errors",
@@ -46,6 +56,8 @@ _HOMES = {
 __version__ = "0.1.0"
 __all__ = [
     "Checkpoint",
+    "Contract",
+    "ContractViolation",
     "DefinitionChecks",
     "HeadraceError",
     "LoadError",

@@ -118,7 +118,7 @@ def _judged(
 ) -> tuple[Plan, Aside]:
     """Return the plan that the contract allows, and what it put aside."""
     target, facts, hints = package.target, package.facts, package.target.hints()
-    planned = plan(target.table, before, facts, hints)
+    planned = plan(target.table, before, facts, hints, naming=target.naming)
     staged = {one.table.path: _staged(package, one, None) for one in planned.tables}
     misfits: Misfits = frozenset(
         (table, fact.id)
@@ -126,11 +126,12 @@ def _judged(
         if _any(connection, staged[table], sql.misfit(fact.kind, declared, fact.id))
     )
     if misfits:
-        planned = plan(target.table, before, facts, hints, misfits)
+        planned = plan(target.table, before, facts, hints, misfits, target.naming)
     found = violations(target.contract, before, facts, planned, frozenset(hints))
     aside = quarantine.put_aside(connection, package, found, staged, load_id)
     if found:
-        planned = plan(target.table, before, without(facts, found), hints, remaining(misfits, found))
+        allowed, misfits = without(facts, found), remaining(misfits, found)
+        planned = plan(target.table, before, allowed, hints, misfits, target.naming)
     return planned, aside
 
 

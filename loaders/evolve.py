@@ -95,7 +95,12 @@ class Plan:
 
 
 def plan(
-    root: str, schema: RootSchema, facts: Facts, hints: dict[Path, str], misfits: Misfits = frozenset()
+    root: str,
+    schema: RootSchema,
+    facts: Facts,
+    hints: dict[Path, str],
+    misfits: Misfits = frozenset(),
+    naming: str = "snake_case",
 ) -> Plan:
     """Return the plan that lets a package with these facts into the tables below `root`.
 
@@ -105,6 +110,7 @@ def plan(
         facts: What the package holds.
         hints: Declared types, by path from the record's root.
         misfits: File columns with values that their declared column does not take.
+        naming: How keys become names; see `names.NAMINGS`.
     """
     changes: list[Change] = []
     plans: dict[Path, TablePlan] = {}
@@ -113,13 +119,13 @@ def plan(
         have = schema.tables.get(found.path)
         is_new = have is None
         if have is None:
-            name = distinct(table_name(root, found.path), taken if found.path else ())
+            name = distinct(table_name(root, found.path, naming), taken if found.path else ())
             taken.add(name.lower())
             parent = None if found.parent is None else plans[found.parent].table.name
             have = Table(name, found.path, parent)
         refused = {name for table, name in misfits if table == found.path}
         paths = _by_path(found, _hints_of(found.path, hints), nested)
-        want, sources = _columns(have, paths, _hints_of(found.path, hints), refused)
+        want, sources = _columns(have, paths, _hints_of(found.path, hints), refused, naming)
         changes.extend([CreateTable(want)] if is_new else _diff(have, want))
         cleared = {fact.path: fact.id for fact in found.facts.values() if fact.kind == CLEAR}
         plans[found.path] = TablePlan(want, sources, found.file_columns(), cleared)
@@ -161,7 +167,11 @@ def describe(change: Change) -> str:
 
 
 def _columns(
-    table: Table, paths: dict[Path, dict[str, str]], hints: dict[Path, str], refused: Collection[str]
+    table: Table,
+    paths: dict[Path, dict[str, str]],
+    hints: dict[Path, str],
+    refused: Collection[str],
+    naming: str,
 ) -> tuple[Table, dict[str, tuple[Source, ...]]]:
     """Return the table with room for everything found, and which file columns feed which column."""
     columns = {column.name: column for column in table.columns}
@@ -169,7 +179,8 @@ def _columns(
     sources: dict[str, list[Source]] = {}
     for path, facts in paths.items():
         held = table.at(path)
-        name = column_name(path) if path[:1] == (None,) else distinct(column_name(path), taken)
+        wished = column_name(path, naming)
+        name = wished if path[:1] == (None,) else distinct(wished, taken)
         slots = list(held) or [Column(name, path, frozenset(), hints.get(path))]
         taken.add(slots[0].name.lower())
         for at, source in _placed(slots, facts, taken, refused):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 Path = tuple["str | None", ...]
 """Where a value stands in a record: dict keys, and None for a step into a list. `$.items[].sku` is
@@ -37,7 +37,20 @@ def _snake_part(part: str) -> str:
     return re.sub(r"_+", "_", stem + "x" * (len(name) - len(stem)))
 
 
-def table_name(root: str, path: Path) -> str:
+def direct(key: str) -> str:
+    """Return a key as the identifier it is; an empty one has a name all the same.
+
+    >>> direct("HTMLParser"), direct("")
+    ('HTMLParser', '_empty')
+    """
+    return key or "_empty"
+
+
+NAMINGS: dict[str, Callable[[str], str]] = {"snake_case": snake_case, "direct": direct}
+"""Ways to make an identifier of a key."""
+
+
+def table_name(root: str, path: Path, naming: str = "snake_case") -> str:
     """Return the wished name of the table at `path` below the table `root`.
 
     >>> table_name("orders", ("items", None, "opts", None)), table_name("t", ("m", None, None))
@@ -46,17 +59,17 @@ def table_name(root: str, path: Path) -> str:
     parts = [root]
     for before, step in zip((None, *path), path, strict=False):
         if step is not None:
-            parts.append(snake_case(step))
+            parts.append(NAMINGS[naming](step))
         elif before is None:
             parts.append("list")
     return "__".join(parts)
 
 
-def column_name(path: Path) -> str:
+def column_name(path: Path, naming: str = "snake_case") -> str:
     """Return the wished name of the column at `path` in its table; an item that is no dict is `value`."""
     if path[:1] == (None,):  # a column that a disposition needs
         return f"_hr_{path[1]}"
-    return "__".join(snake_case(step) for step in path if step is not None) or "value"
+    return "__".join(NAMINGS[naming](step) for step in path if step is not None) or "value"
 
 
 def distinct(wished: str, taken: Container[str]) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from os import PathLike
+from typing import Any, TypedDict
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.loaders.contract import Contract
+from headrace.loaders.contract import HELD_TO, Contract, is_model, model_columns
 from headrace.loaders.kinds import TYPED_BY_NAME
-from headrace.loaders.names import Path, parse_hint, snake_case
+from headrace.loaders.names import NAMINGS, Path, parse_hint, snake_case
 from headrace.loaders.schema import VERSIONED
 
 DISPOSITIONS = ("append", "replace", "merge")
@@ -43,6 +44,7 @@ class Target:
         dedup_sort: The column whose greatest value wins among records with one key; else the last record.
         hard_delete: The column that says, if true or not null, that the record was deleted.
         contract: What the table may become.
+        naming: `snake_case`, or `direct` for names just as the keys are.
 
     >>> Target("orders", write_disposition="merge")
     Traceback (most recent call last):
@@ -60,6 +62,7 @@ class Target:
     dedup_sort: str | None = None
     hard_delete: str | None = None
     contract: Contract = field(default_factory=Contract)
+    naming: str = "snake_case"
 
     def __post_init__(self) -> None:
         for name in (self.table, self.schema):
@@ -70,6 +73,10 @@ class Target:
         if self.write_disposition not in DISPOSITIONS:
             hint = did_you_mean(self.write_disposition, DISPOSITIONS)
             raise UsageError(f"Table {self.table!r}: no write_disposition {self.write_disposition!r}; {hint}")
+        if self.naming not in NAMINGS:
+            raise UsageError(
+                f"Table {self.table!r}: no naming {self.naming!r}; {did_you_mean(self.naming, NAMINGS)}"
+            )
         if self.merge_strategy not in STRATEGIES:
             hint = did_you_mean(self.merge_strategy, STRATEGIES)
             raise UsageError(f"Table {self.table!r}: no merge_strategy {self.merge_strategy!r}; {hint}")
@@ -123,6 +130,7 @@ class Target:
             "dedup_sort": self.dedup_sort,
             "hard_delete": self.hard_delete,
             "contract": asdict(self.contract),
+            "naming": self.naming,
         }
 
     @classmethod
@@ -131,11 +139,54 @@ class Target:
         return cls(**{**value, **keys, "contract": Contract(**value["contract"])})
 
 
-def as_key(primary_key: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return a key as a tuple of column names: users write one name as a string."""
-    if primary_key is None:
+class Landing(TypedDict, total=False):
+    """How records land: the options that `load` and `@resource` share. `Target` explains each.
+
+    `columns` may also be a dataclass, a TypedDict or a pydantic model, from which types are taken; `contract`
+    may be such a model, which is then held to, or the path of an ODCS file.
+    """
+
+    primary_key: str | Sequence[str] | None
+    write_disposition: str
+    columns: Mapping[str, str] | type[Any] | None
+    max_nesting: int | None
+    merge_strategy: str
+    merge_key: str | Sequence[str] | None
+    dedup_sort: str | None
+    hard_delete: str | None
+    contract: Contract | type[Any] | str | PathLike[str] | None
+    naming: str
+
+
+def make_target(table: str, schema: str, landing: Landing) -> Target:
+    """Return a target from options as users write them: one key as a string, columns as a model.
+
+    >>> make_target("orders", "main", {"primary_key": "id"}).primary_key
+    ('id',)
+    """
+    options: dict[str, Any] = dict(landing)
+    for name in ("primary_key", "merge_key"):
+        options[name] = _as_key(options.get(name))
+    columns, contract = options.get("columns") or {}, options.get("contract") or Contract()
+    declared = dict(columns) if isinstance(columns, Mapping) else model_columns(columns)
+    if isinstance(contract, (str, PathLike)):
+        from headrace.loaders.odcs import read_contract  # here: it needs an extra
+
+        tables = read_contract(contract)
+        if table not in tables:
+            raise UsageError(f"{contract} has no contract for {table!r}; {did_you_mean(table, tables)}")
+        written = tables[table]
+        declared, contract = {**written.columns, **declared}, written.contract
+        options["primary_key"] = options["primary_key"] or written.primary_key
+    elif is_model(contract):
+        declared, contract = {**model_columns(contract), **declared}, HELD_TO
+    return Target(table, schema, **{**options, "columns": declared, "contract": contract})
+
+
+def _as_key(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
         return ()
-    return (primary_key,) if isinstance(primary_key, str) else tuple(primary_key)
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _known_type(table: str, path: str, type_: str) -> str:

@@ -6,7 +6,8 @@ import contextlib
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,22 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import LoadError, UsageError, WarehouseLocked
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
+from headrace.loaders.contract import Contract
 from headrace.loaders.extract import extract
 from headrace.loaders.package import PackageWriter
 from headrace.loaders.records import Stream
 from headrace.loaders.sql import ident, insert_values, literal
-from headrace.loaders.target import Target, as_key
+from headrace.loaders.target import Landing, Target, make_target
 
 if TYPE_CHECKING:
     import duckdb
+    from typing_extensions import Unpack
 
 Report = Callable[[str, int, bool], None]
 """Is told of a table's progress: its name, the records read so far, and whether it is committed."""
+
+Subscriber = Callable[[LoadedTable], None]
+"""Is told of a load that changed a schema; the changes are `loaded.changes`, `evolve.describe` tells each."""
 
 # Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows; only
 # this storage version takes the setting. Set at creation; a file that exists keeps its own.
@@ -41,6 +47,12 @@ class Warehouse:
     The file is opened at the first use and stays open until `close`: DuckDB lets one process in at a time.
     Threads may share a warehouse: each gets its own cursor, and commits take turns.
 
+    Attributes:
+        path: The file; None for a database in memory.
+        report: Is told of the progress of each load.
+        subscribers: Are told of each load that changed a schema, after its commit.
+        contract: Holds for every load in the place of its own, if it is set.
+
     >>> with Warehouse() as warehouse:
     ...     loaded = warehouse.load([{"id": 1, "tags": ["a", "b"]}], Target("items"))
     ...     warehouse.query("SELECT value FROM items__tags ORDER BY _hr_index")
@@ -51,6 +63,8 @@ class Warehouse:
         """Name a warehouse; `path=None` is a database in memory."""
         self.path = path
         self.report: Report = report or (lambda table, records, committed: None)
+        self.subscribers: tuple[Subscriber, ...] = ()
+        self.contract: Contract | None = None
         self._root: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()
         self._committing = threading.Lock()
@@ -125,6 +139,8 @@ class Warehouse:
             SourceError: The stream raised; nothing was written.
             LoadError: The records cannot land as asked; nothing was written.
         """
+        if self.contract is not None:
+            target = replace(target, contract=self.contract)
         with self.session() as connection, self._store() as store:
             watched = catalogue.read_schema(connection, target.schema, target.table).times()
             with PackageWriter(store, target, source) as writer:
@@ -139,6 +155,8 @@ class Warehouse:
             finally:
                 package.drop()
         self.report(target.name, loaded.counts.rows_in, True)
+        for subscriber in self.subscribers if loaded.changes else ():
+            subscriber(loaded)
         return loaded
 
     def cursor(self, resource: str) -> Any:
@@ -249,19 +267,16 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
 
 
 def load(
-    records: Stream, table: str, *, into: str | FilePath | Warehouse,
-    primary_key: str | Sequence[str] | None = None, write_disposition: str = "append",
-    columns: Mapping[str, str] | None = None,
-) -> LoadedTable:  # fmt: skip
+    records: Any, table: str, *, into: str | FilePath | Warehouse, **landing: Unpack[Landing]
+) -> LoadedTable:
     """Load records into a table and its child tables, in one transaction.
 
     Args:
-        records: Dicts of any nesting, one by one or in pages (lists).
+        records: Dicts of any nesting, or any container of records: pages, generators, JSON as bytes, a path
+            or a glob of files, Arrow, pandas, polars, a DuckDB relation, an Ibis table.
         table: The root table, `name` or `schema.name`.
         into: A path, a URL or an open warehouse, which stays open.
-        primary_key: The key or keys that identify a record; `merge` needs them.
-        write_disposition: `append`, `replace` or `merge`.
-        columns: Types that override inference, by path: `{"price": "DECIMAL(18,2)", "meta": "JSON"}`.
+        **landing: How they land: `primary_key`, `write_disposition`, `columns`… See `Target`.
 
     Raises:
         UsageError: The call cannot work; nothing was read.
@@ -272,7 +287,7 @@ def load(
     2
     """
     schema, _, name = table.rpartition(".")
-    target = Target(name, schema or "main", as_key(primary_key), write_disposition, dict(columns or {}))
+    target = make_target(name, schema or "main", landing)
     if isinstance(into, Warehouse):
         return into.load(records, target, source="headrace.load")
     with connect(into) as warehouse:

@@ -108,18 +108,29 @@ def run(
     given = {**(inputs or {}), "warehouse": warehouse}
     _check_inputs(graph, variables, wanted, given)
     told = subscribers(on_schema_change)
-    with _quiet_hamilton(), _settings(warehouse, contract, told):
-        results = graph.execute(wanted, inputs=given)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])
-    found: dict[str, ir.Table] = {}
-    for name in wanted:
-        if isinstance(results[name], ir.Table):
-            found[name] = results[name]
-            if STEP not in variables[name].tags:
-                tables.write(warehouse, schema, name, results[name])
-                found[name] = tables.table(warehouse, schema, name)
+    try:
+        with _quiet_hamilton(), _settings(warehouse, contract, told):
+            results = graph.execute(wanted, inputs=given)
+            found = {
+                name: _kept(warehouse, schema, name, results[name], STEP in variables[name].tags)
+                for name in wanted
+                if isinstance(results[name], ir.Table)
+            }
+    except BaseException:
+        if warehouse is not into:
+            warehouse.close()  # a file that we opened, and that nobody else can now close
+        raise
     loads = {name.rpartition(".")[0]: done for name, done in results.items() if isinstance(done, LoadedTable)}
     return RunResult(warehouse, loads, found)
+
+
+def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, landed: bool) -> ir.Table:
+    """Return a table of the warehouse: a resource's own, or the one that a transform is written to."""
+    if landed:
+        return table
+    tables.write(warehouse, schema, name, table)
+    return tables.table(warehouse, schema, name)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from headrace.errors import HeadraceError, UsageError
 
 if TYPE_CHECKING:
     import duckdb
+
+_DESCRIBABLE = re.compile(r"\s*(?:--.*\n\s*)*\(*\s*(?:SELECT|WITH|FROM|VALUES|TABLE)\b", re.IGNORECASE)
 
 WAREHOUSE_VARIABLE = "HEADRACE_WAREHOUSE"
 DEFAULT_WAREHOUSE = "warehouse.duckdb"
@@ -142,6 +145,8 @@ def _show(options: argparse.Namespace, sql: str) -> None:
     from headrace import display
 
     with _open_readonly(options.warehouse) as connection:
+        if not sql.strip(" \n\t;"):
+            raise UsageError("There is no query to run.")
         try:
             result = connection.execute(_readable(connection, sql))
         except duckdb.Error as error:
@@ -156,6 +161,8 @@ def _show(options: argparse.Namespace, sql: str) -> None:
 def _readable(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     """Return a query whose times with a zone come as text: DuckDB's client needs another library for them."""
     query = sql.strip().rstrip(";")
+    if _DESCRIBABLE.match(query) is None:
+        return query
     described = connection.execute(f"DESCRIBE {query}").fetchall()
     zoned = [name for name, type_, *_ in described if "WITH TIME ZONE" in type_]
     if not zoned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import sys
@@ -16,9 +17,18 @@ Row = tuple[Any, ...]
 
 def write_csv(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
     """Write rows as CSV with a header; a null is an empty cell."""
-    writer = csv.writer(out, lineterminator="\n")
+    # The module quotes what stands in the line's end, so both characters do; out come plain line feeds.
+    writer = csv.writer(_LineFeeds(out), lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(rows)
+
+
+class _LineFeeds:
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, row: str) -> int:
+        return self._out.write(row.removesuffix("\r\n") + "\n")
 
 
 def write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
@@ -26,8 +36,12 @@ def write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None
     import orjson
 
     for row in rows:
-        line = orjson.dumps(dict(zip(columns, row, strict=True)), default=str, option=orjson.OPT_NON_STR_KEYS)
-        out.write(line.decode() + "\n")
+        record = dict(zip(columns, row, strict=True))
+        try:
+            line = orjson.dumps(record, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # an integer past 64 bits
+            line = json.dumps(record, default=str, ensure_ascii=False, separators=(",", ":"))
+        out.write(line + "\n")
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:

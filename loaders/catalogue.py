@@ -5,6 +5,7 @@
     columns         every column, its source path, the kinds it has held and the load it was born in
     schema_changes  every change of schema, old and new, with its load
     quarantine      records that did not land, whole, with the reason
+    replays         which of them each record of a replay is
     state           the cursor of each resource, as JSON
     summaries       a cache of briefs, by content
 
@@ -13,6 +14,7 @@ It is written in the transaction of the load that it tells of. Times are UTC.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,24 +22,30 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from headrace.errors import UnknownColumn, UsageError, did_you_mean
 from headrace.loaders import quarantine
 from headrace.loaders.evolve import AddColumn, Change, CreateTable, Plan
 from headrace.loaders.names import Path, show
 from headrace.loaders.package import Package
 from headrace.loaders.schema import Column, RootSchema, Table
 from headrace.loaders.sql import Value, insert_values, literal
+from headrace.loaders.target import Target
 
 if TYPE_CHECKING:
     import duckdb
 
 SCHEMA = "_headrace"
+REPLAY = "headrace.replay@"
+"""How the source of a load begins that replays quarantined records; what follows names it in `replays`."""
+
 CREATE = (
     f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
     f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.loads (
     load_id BIGINT, package VARCHAR, table_schema VARCHAR, table_name VARCHAR, write_disposition VARCHAR,
     source VARCHAR, started TIMESTAMP, committed TIMESTAMP, rows_in BIGINT, rows_loaded BIGINT,
     rows_quarantined BIGINT, rows_deduplicated BIGINT, values_discarded BIGINT, rows_exact_lane BIGINT,
-    bytes BIGINT)""",
+    bytes BIGINT, target VARCHAR)""",
+    f"ALTER TABLE {SCHEMA}.loads ADD COLUMN IF NOT EXISTS target VARCHAR",  # made before it had one
     f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.tables (
     table_schema VARCHAR, table_name VARCHAR, root VARCHAR, parent VARCHAR, source_path VARCHAR, path VARCHAR,
     load_id BIGINT)""",
@@ -50,6 +58,8 @@ CREATE = (
     f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.state (
     resource VARCHAR, cursor VARCHAR, load_id BIGINT, updated TIMESTAMP)""",
     quarantine.CREATE,
+    f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.replays (
+    replay VARCHAR, ordinal BIGINT, load_id BIGINT, record BIGINT)""",
     f"CREATE TABLE IF NOT EXISTS {SCHEMA}.summaries (key VARCHAR, value VARCHAR, created TIMESTAMP)",
 )
 
@@ -112,6 +122,73 @@ def read_schema(connection: duckdb.DuckDBPyConnection, schema: str, root: str) -
     return RootSchema({table.path: table for table in tables}, taken)
 
 
+def read_target(connection: duckdb.DuckDBPyConnection, schema: str, root: str) -> Target | None:
+    """Return where and how the newest load of a root table landed, replays aside; None where none is kept."""
+    row = connection.execute(
+        f"SELECT target FROM {SCHEMA}.loads WHERE table_schema = {literal(schema)} "
+        f"AND table_name = {literal(root)} AND target IS NOT NULL "
+        f"AND NOT starts_with(source, {literal(REPLAY)}) ORDER BY load_id DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else Target.from_json(orjson.loads(row[0]))
+
+
+def find_table(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str]:
+    """Return the schema and the name of the table that a user calls `schema.table`, or `table` in `main`.
+
+    Raises:
+        UsageError: No load made such a table.
+    """
+    if not exists(connection):
+        raise UsageError("Nothing was loaded into this warehouse yet: it has no catalogue (_headrace).")
+    tables = connection.execute(
+        f"SELECT table_schema, table_name FROM {SCHEMA}.tables ORDER BY ALL"
+    ).fetchall()
+    named = {f"{schema}.{table}": (schema, table) for schema, table in tables}
+    found = named.get(name) or named.get(f"main.{name}")
+    if found is None:
+        raise UsageError(f"No load made a table {name!r}; {did_you_mean(name, named)}")
+    return found
+
+
+def find_column(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
+    """Return schema, table and column of `schema.table.column`, or of `table.column` in `main`.
+
+    Raises:
+        UsageError: No load made such a table.
+        UnknownColumn: The table has no such column.
+    """
+    if not exists(connection):
+        find_table(connection, name)
+    wanted = connection.execute(
+        f"SELECT table_schema, table_name, column_name FROM {SCHEMA}.columns "
+        f"WHERE concat_ws('.', table_schema, table_name, column_name) = {literal(name)} "
+        f"OR (table_schema = 'main' AND concat_ws('.', table_name, column_name) = {literal(name)}) "
+        "ORDER BY table_schema = 'main' LIMIT 1"
+    ).fetchone()
+    if wanted is not None:
+        return str(wanted[0]), str(wanted[1]), str(wanted[2])
+    table, _, column = name.rpartition(".")
+    if not table:
+        raise UsageError(f"{name!r} names no column; write TABLE.COLUMN or SCHEMA.TABLE.COLUMN.")
+    schema, table = find_table(connection, table)
+    known = connection.execute(
+        f"SELECT column_name FROM {SCHEMA}.columns WHERE table_schema = {literal(schema)} "
+        f"AND table_name = {literal(table)}"
+    ).fetchall()
+    raise UnknownColumn(f"{schema}.{table}", column, [str(known_name) for (known_name,) in known])
+
+
+def is_landed(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Tell whether loads write a table of this name; DuckDB's names ignore case."""
+    if not exists(connection):
+        return False
+    found = connection.execute(
+        f"SELECT count(*) FROM {SCHEMA}.tables WHERE lower(table_schema) = {literal(schema.lower())} "
+        f"AND lower(table_name) = {literal(table.lower())}"
+    ).fetchone()
+    return bool(found and found[0])
+
+
 def find_load(connection: duckdb.DuckDBPyConnection, package: str) -> int | None:
     """Return the number of the load that committed this package, if one did."""
     row = connection.execute(
@@ -133,7 +210,7 @@ def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:
     row = connection.execute(
         f"SELECT cursor FROM {SCHEMA}.state WHERE resource = {literal(resource)}"
     ).fetchone()
-    return None if row is None else orjson.loads(row[0])
+    return None if row is None else json.loads(row[0])
 
 
 def record_load(package: Package, plan: Plan, load_id: int, counts: Counts, discarded: int) -> list[str]:
@@ -142,16 +219,34 @@ def record_load(package: Package, plan: Plan, load_id: int, counts: Counts, disc
     load: list[Value] = [
         load_id, package.id, target.schema, target.table, target.write_disposition, package.source,
         utc(package.started), utc(now), counts.rows_in, counts.loaded, counts.quarantined,
-        counts.deduplicated, discarded, package.exact_records, package.bytes,
+        counts.deduplicated, discarded, package.exact_records, package.bytes, _json(target.to_json()),
     ]  # fmt: skip
     statements = [insert_values(f"{SCHEMA}.loads", [load])]
+    if package.source.startswith(REPLAY):
+        statements += _settle(package.source.removeprefix(REPLAY), load_id)
     if plan.changes:
         statements += _record_changes(package, plan, load_id, now)
     if package.cursor is not None:
-        resource, cursor = target.name, orjson.dumps(package.cursor).decode()
+        resource, cursor = target.name, package.cursor
         statements.append(f"DELETE FROM {SCHEMA}.state WHERE resource = {literal(resource)}")
         statements.append(insert_values(f"{SCHEMA}.state", [[resource, cursor, load_id, utc(now)]]))
     return statements
+
+
+def _settle(replay: str, load_id: int) -> list[str]:
+    """Return the statements that mark what a replay landed; what failed again stays, with its new reason."""
+    kept = f"SELECT record, path, rule, reason FROM {quarantine.TABLE} WHERE load_id = {load_id}"
+    replayed = f"SELECT * FROM {SCHEMA}.replays WHERE replay = {literal(replay)}"
+    same = "q.load_id = r.load_id AND q.record = r.record"
+    return [
+        f"SELECT error('these records were replayed already') FROM {quarantine.TABLE} q JOIN ({replayed}) r "
+        f"ON {same} WHERE q.replayed_in IS NOT NULL LIMIT 1",
+        f"UPDATE {quarantine.TABLE} q SET path = k.path, rule = k.rule, reason = k.reason "
+        f"FROM ({replayed}) r JOIN ({kept}) k ON k.record = r.ordinal WHERE {same}",
+        f"UPDATE {quarantine.TABLE} q SET replayed_in = {load_id} FROM ({replayed}) r "
+        f"WHERE {same} AND r.ordinal NOT IN (SELECT record FROM ({kept}))",
+        f"DELETE FROM {quarantine.TABLE} WHERE load_id = {load_id}",
+    ]
 
 
 def record_columns(schema: str, root: str, plan: Plan, before: RootSchema, load_id: int) -> list[str]:

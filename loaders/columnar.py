@@ -32,7 +32,7 @@ from headrace.loaders.facts import Facts, TableFacts
 from headrace.loaders.infer import ISO_PATTERNS, string_kind
 from headrace.loaders.kinds import CLEAR, NESTED, NULL, SAFE_INT, spec
 from headrace.loaders.lines import is_mark, user_key
-from headrace.loaders.names import Path
+from headrace.loaders.names import Path, find_key, parse_hint
 
 Tables = dict[Path, pa.Table]
 Watched = Collection[tuple[Path, Path]]
@@ -53,7 +53,7 @@ class ColumnarShredder:
     """Shreds blocks of one stream; learns from each what the reader must be told for the next."""
 
     def __init__(
-        self, facts: Facts, watched: Watched = (), required: Sequence[Path] = (), *, hashed: bool = False
+        self, facts: Facts, watched: Watched = (), required: Sequence[str] = (), *, hashed: bool = False
     ) -> None:
         self._facts = facts
         self._watched = frozenset(watched)
@@ -115,8 +115,9 @@ class ColumnarShredder:
     def _without_key(self, parsed: pa.Table) -> list[int]:
         """Return the positions of the rows that lack a value of their key."""
         missing: set[int] = set()
-        for path in self._required:
-            column = _at(parsed, path)
+        for name in self._required:
+            paths = (parse_hint(name), tuple(name.split("__")))
+            column = next((found for path in paths if (found := _at(parsed, path)) is not None), None)
             if column is None:
                 return list(range(parsed.num_rows))
             if column.null_count:
@@ -194,7 +195,7 @@ class _Block:
         ordinals: np.ndarray, roots: np.ndarray,
     ) -> None:  # fmt: skip
         if is_mark(name):
-            self._marked(table, columns, path, name[1:], array)
+            self._marked(table, columns, path, name[1:], array, roots)
         else:
             self._value(table, columns, (*path, user_key(name)), array, ordinals, roots)
 
@@ -214,7 +215,7 @@ class _Block:
             table.column(path, NULL)
         else:
             for kind, values in self._kinds(array, (table.path, path) in self._watched):
-                columns[table.column(path, kind)] = values
+                columns[table.column(path, kind, _first(table, path, values, roots))] = values
 
     def _items(
         self, table: TableFacts, path: Path, array: pa.Array, ordinals: np.ndarray, roots: np.ndarray
@@ -239,11 +240,12 @@ class _Block:
         self._tables[child.path] = pa.table(columns)
 
     def _marked(
-        self, table: TableFacts, columns: dict[str, pa.Array], path: Path, kind: str, texts: pa.Array
-    ) -> None:
+        self, table: TableFacts, columns: dict[str, pa.Array], path: Path, kind: str, texts: pa.Array,
+        roots: np.ndarray,
+    ) -> None:  # fmt: skip
         if texts.null_count < len(texts):
             stored = _STORED.get(spec(kind).stored, pa.string())
-            columns[table.column(path, kind)] = pc.cast(texts, stored)
+            columns[table.column(path, kind, _first(table, path, texts, roots))] = pc.cast(texts, stored)
 
     @staticmethod
     def _kinds(array: pa.Array, watched: bool) -> list[tuple[str, pa.Array]]:
@@ -257,6 +259,14 @@ class _Block:
         if pa.types.is_string(array.type):
             return _split_strings(array, watched)
         return [(native_kind(array.type), array)]
+
+
+def _first(table: TableFacts, path: Path, values: pa.Array, roots: np.ndarray) -> int | None:
+    """Return the number of the first record with a value, where that is not known yet."""
+    if path in table.first:
+        return None  # blocks come in order, so what is known is earlier
+    is_valid = np.asarray(values.is_valid().to_pylist()) if values.null_count else np.ones(1, dtype=bool)
+    return int(roots[int(np.argmax(is_valid))])
 
 
 def _split_integers(array: pa.Array) -> list[tuple[str, pa.Array]]:
@@ -391,9 +401,10 @@ def _at(parsed: pa.Table, path: Path) -> pa.Array | None:
     }
     column: pa.Array | None = None
     for step in path:
-        if step not in columns:
+        key = None if step is None else find_key(columns, step)
+        if key is None:
             return None
-        column = _one_chunk(columns[step])
+        column = _one_chunk(columns[key])
         columns = {}
         if pa.types.is_struct(column.type):
             fields = dict(zip((field.name for field in column.type), column.flatten(), strict=True))

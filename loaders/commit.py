@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headrace.errors import LoadError, UnknownColumn
-from headrace.loaders import catalogue, dispositions, quarantine, sql
+from headrace.loaders import catalogue, dispositions, quarantine, sql, upsert
 from headrace.loaders.catalogue import Counts
 from headrace.loaders.dispositions import WINNERS, Merge
 from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
@@ -95,7 +95,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
         connection.execute(sql.change_schema(target.schema, change))
     _make_room(connection, package, staged, merge, _tables(before, planned))
     rows = {
-        one.plan.table.name: _count(connection, _insert(package, one, merge, load_id))
+        one.plan.table.name: _count(connection, _insert(package, one, staged, merge, load_id))
         for one in staged.values()
     }
     loaded = rows[planned.root.table.name]
@@ -148,7 +148,11 @@ def _staged(package: Package, one: TablePlan, left_out: str | None) -> Staged:
 def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, load_id: int) -> Merge | None:
     """Return the merge, its columns checked; None for a load that is no merge, or has nothing to merge."""
     target = package.target
-    if target.write_disposition != "merge" or not (package.records or before.tables):
+    if not package.records and not (before.tables and before.tables[()].columns):
+        return None  # nothing came, and nothing ever has
+    if target.write_disposition != "merge":
+        for name in target.primary_key:
+            _column(package, planned, name)  # a key that is not there is a mistake, needed or not
         return None
 
     def column(name: str) -> str:
@@ -188,25 +192,17 @@ def _make_room(
             _run(connection, statements)
     connection.execute(dispositions.choose_winners(merge))
     if target.merge_strategy == "upsert":
-        _run(connection, dispositions.upsert(merge))
-        _run(connection, _replaced_children(staged, merge))
+        _run(connection, upsert.make_room(merge, staged))
     else:
         _run(connection, dispositions.STRATEGIES[target.merge_strategy](merge))
 
 
-def _replaced_children(staged: dict[Path, Staged], merge: Merge) -> list[str]:
-    statements = []
-    for child in merge.tables[1:]:
-        top = child.path[: child.path.index(None) + 1]  # the list of the root record that it belongs to
-        cleared = merge.root.plan.cleared.get(top[:-1])
-        statements.append(dispositions.replace_children(merge, child, staged.get(top), cleared))
-    return statements
-
-
-def _insert(package: Package, one: Staged, merge: Merge | None, load_id: int) -> str:
+def _insert(
+    package: Package, one: Staged, staged: dict[Path, Staged], merge: Merge | None, load_id: int
+) -> str:
     is_root = one.plan.table.parent is None
     if merge is not None and is_root and package.target.merge_strategy == "upsert":
-        return dispositions.upsert_rows(merge)
+        return upsert.insert_root(merge, staged)
     return dispositions.insert_rows(merge, package.target.schema, one, load_id)
 
 
@@ -220,7 +216,8 @@ def _column(package: Package, planned: Plan, name: str) -> str:
     by_name = {column.name: column for column in columns.values()}
     column = columns.get(parse_hint(name)) or by_name.get(name) or by_name.get(snake_case(name))
     if column is None:
-        raise UnknownColumn(package.target.name, name, [column.name for column in columns.values()])
+        known = [column.name for column in columns.values()]
+        raise UnknownColumn(package.target.name, name, known or package.first_rejected_keys())
     return column.name
 
 

@@ -48,6 +48,13 @@ class RawLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """One record, whatever it is: a list in it is no page of records, nor are bytes a file."""
+
+    record: Any
+
+
+@dataclass(frozen=True, slots=True)
 class ArrowRows:
     """Records that are the rows of an Arrow table."""
 
@@ -55,7 +62,7 @@ class ArrowRows:
 
 
 Opened = Any
-"""A record of any type, a mark, a `RawLine` or `ArrowRows`."""
+"""A record of any type, a mark, a `RawLine`, `Whole` or `ArrowRows`."""
 
 
 def opened(data: Any) -> Iterator[Opened]:

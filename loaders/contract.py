@@ -80,15 +80,8 @@ def model_columns(model: Any) -> dict[str, str]:
     Raises:
         UsageError: `model` is no model.
 
-    >>> @dataclasses.dataclass
-    ... class Item:
-    ...     sku: str
-    ...     price: float
-    >>> @dataclasses.dataclass
-    ... class Order:
-    ...     id: int
-    ...     items: list[Item]
-    >>> model_columns(Order)
+    >>> Item = typing.TypedDict("Item", {"sku": str, "price": float})
+    >>> model_columns(typing.TypedDict("Order", {"id": int, "items": list[Item]}))
     {'id': 'BIGINT', 'items[].sku': 'VARCHAR', 'items[].price': 'DOUBLE'}
     """
     if not is_model(model):

@@ -21,7 +21,6 @@ from headrace.loaders.schema import HASH, VALID_TO, Table
 from headrace.loaders.sql import ORDINAL_BITS, Staged, ident, literal, relation, value
 
 WINNERS = "temp.main._hr_winners"
-OLD = "temp.main._hr_old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,36 +88,6 @@ def delete_insert(merge: Merge) -> list[str]:
     return statements
 
 
-def upsert(merge: Merge) -> list[str]:
-    """Keep the ids of matching rows, and a copy of them from which absent columns are filled.
-
-    Child rows give way where their list is in the package's record, or is said to be empty there.
-    """
-    statements = [
-        f"UPDATE {WINNERS} w SET id = t._hr_id FROM {merge.name} t WHERE {merge.matching()}",
-        f"CREATE TEMP TABLE {OLD} AS SELECT t.* FROM {merge.name} t JOIN {WINNERS} w ON t._hr_id = w.id",
-    ]
-    return [*statements, f"DELETE FROM {merge.name} WHERE _hr_id IN (SELECT id FROM {WINNERS})"]
-
-
-def replace_children(merge: Merge, child: Table, given: Staged | None, cleared: str | None) -> str:
-    """Return the statement that removes the rows of one child table that an upsert replaces.
-
-    Args:
-        merge: The merge.
-        child: The table.
-        given: The list of the root record in or below which the table's rows stand, if the package has it.
-        cleared: The file column of the root that says that the list is empty.
-    """
-    records = ["gone"]
-    if given is not None:
-        records.append(f"i IN (SELECT r FROM {relation(given)})")
-    if cleared is not None:
-        records.append(f"i IN (SELECT i FROM {relation(merge.root)} WHERE {ident(cleared)})")
-    chosen = f"SELECT id FROM {WINNERS} WHERE {' OR '.join(records)}"
-    return f"DELETE FROM {ident(merge.schema, child.name)} WHERE _hr_root_id IN ({chosen})"
-
-
 def insert_only(merge: Merge) -> list[str]:
     """Let the rows that are there win."""
     return [f"DELETE FROM {WINNERS} w USING {merge.name} t WHERE {merge.matching()}"]
@@ -169,25 +138,6 @@ def insert_rows(merge: Merge | None, schema: str, staged: Staged, load_id: int) 
     return (
         f"INSERT INTO {ident(schema, plan.table.name)} ({', '.join(map(ident, columns))})\n"
         f"SELECT {', '.join(columns.values())}\nFROM {relation(staged)} x{where}"
-    )
-
-
-def upsert_rows(merge: Merge) -> str:
-    """Return the INSERT of an upsert's root rows, filled from the rows that they replace."""
-    plan = merge.root.plan
-    columns = {}
-    for column in plan.table.columns:
-        new = value(plan, column.name) if column.name in plan.sources else "NULL"
-        kept = f"COALESCE({new}, o.{ident(column.name)})"
-        cleared = plan.cleared.get(column.path)
-        columns[column.name] = (
-            kept if cleared is None else f"CASE WHEN x.{ident(cleared)} THEN {new} ELSE {kept} END"
-        )
-    columns |= {"_hr_id": "w.id", "_hr_load_id": str(merge.load_id)}
-    return (
-        f"INSERT INTO {merge.name} ({', '.join(map(ident, columns))})\nSELECT {', '.join(columns.values())}\n"
-        f"FROM {relation(merge.root)} x JOIN {WINNERS} w ON x.i = w.i AND NOT w.gone\n"
-        f"LEFT JOIN {OLD} o ON o._hr_id = w.id"
     )
 
 
@@ -251,4 +201,4 @@ STRATEGIES: dict[str, Callable[[Merge], list[str]]] = {
     "scd2": scd2,
     "snapshot": snapshot,
 }
-"""How each strategy makes room, but for `upsert`, which also needs to know what the package gives."""
+"""How each strategy makes room; `upsert`, which also needs to know what the package gives, has its module."""

@@ -7,7 +7,7 @@ column beside it. Which kinds get together does not depend on the order in which
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from headrace.loaders.casts import fits
@@ -114,22 +114,28 @@ def plan(
     """
     changes: list[Change] = []
     plans: dict[Path, TablePlan] = {}
-    taken, nested = set(schema.taken), schema.nested()
-    for found in _with_hinted_tables(facts, hints).tables.values():
+    nested, every = schema.nested(), _with_hinted_tables(facts, hints).tables
+    names = _table_names(root, schema, every, naming)
+    for found in every.values():
+        parent = None if found.parent is None else names[found.parent]
         have = schema.tables.get(found.path)
-        is_new = have is None
-        if have is None:
-            name = distinct(table_name(root, found.path, naming), taken if found.path else ())
-            taken.add(name.lower())
-            parent = None if found.parent is None else plans[found.parent].table.name
-            have = Table(name, found.path, parent)
+        hinted = _hints_of(found.path, hints)
         refused = {name for table, name in misfits if table == found.path}
-        paths = _by_path(found, _hints_of(found.path, hints), nested)
-        want, sources = _columns(have, paths, _hints_of(found.path, hints), refused, naming)
-        changes.extend([CreateTable(want)] if is_new else _diff(have, want))
+        old = have or Table(names[found.path], found.path, parent)
+        want, sources = _columns(old, _by_path(found, hinted, nested), hinted, refused, naming, found.came)
+        changes.extend([CreateTable(want)] if have is None else _diff(have, want))
         cleared = {fact.path: fact.id for fact in found.facts.values() if fact.kind == CLEAR}
         plans[found.path] = TablePlan(want, sources, found.file_columns(), cleared)
     return Plan(tuple(changes), tuple(plans.values()))
+
+
+def _table_names(root: str, schema: RootSchema, paths: Iterable[Path], naming: str) -> dict[Path, str]:
+    names = {path: table.name for path, table in schema.tables.items()}
+    taken = set(schema.taken)
+    for path in (path for path in paths if path not in names):
+        names[path] = distinct(table_name(root, path, naming), taken if path else ())
+        taken.add(names[path].lower())
+    return names
 
 
 def questions(schema: RootSchema, facts: Facts, hints: dict[Path, str]) -> list[tuple[Path, Fact, str]]:
@@ -172,17 +178,20 @@ def _columns(
     hints: dict[Path, str],
     refused: Collection[str],
     naming: str,
+    came: Callable[[Path], float],
 ) -> tuple[Table, dict[str, tuple[Source, ...]]]:
     """Return the table with room for everything found, and which file columns feed which column."""
     columns = {column.name: column for column in table.columns}
     taken = {name.lower() for name in columns} | set(RESERVED)
+    # Of two paths that wish for one name, the one that came first gets it.
+    names: dict[Path, str] = {}
+    for path in sorted((path for path in paths if not table.at(path)), key=came):
+        wished = column_name(path, naming)
+        names[path] = wished if path[:1] == (None,) else distinct(wished, taken)
+        taken.add(names[path].lower())
     sources: dict[str, list[Source]] = {}
     for path, facts in paths.items():
-        held = table.at(path)
-        wished = column_name(path, naming)
-        name = wished if path[:1] == (None,) else distinct(wished, taken)
-        slots = list(held) or [Column(name, path, frozenset(), hints.get(path))]
-        taken.add(slots[0].name.lower())
+        slots = table.at(path) or [Column(names[path], path, frozenset(), hints.get(path))]
         for at, source in _placed(slots, facts, taken, refused):
             sources.setdefault(slots[at].name, []).append(source)
         columns.update((slot.name, slot) for slot in slots)

@@ -17,7 +17,7 @@ from headrace.loaders.facts import Facts, TableFacts
 from headrace.loaders.infer import scalar
 from headrace.loaders.kinds import CLEAR, NESTED, NULL
 from headrace.loaders.lines import exact_json, read_mark, user_key
-from headrace.loaders.names import Path, show
+from headrace.loaders.names import Path, find_key, parse_hint
 
 Rows = dict[Path, list[dict[str, Any]]]
 """Rows by table: each a dict from the file's column names, ready to be written as JSON lines."""
@@ -43,14 +43,14 @@ class Rejected:
 
 
 def shred_lines(
-    lines: Iterable[tuple[int, bytes]], facts: Facts, required: Sequence[Path] = (), *, hashed: bool = False
+    lines: Iterable[tuple[int, bytes]], facts: Facts, required: Sequence[str] = (), *, hashed: bool = False
 ) -> tuple[Rows, list[Rejected]]:
     """Return the rows of every table for `lines`, and the records that cannot land.
 
     Args:
         lines: Pairs of a record's ordinal, counted from 0 over the load, and its JSON.
         facts: Learns the tables, columns and kinds that turn up.
-        required: Paths at which every record needs a value.
+        required: Keys, or columns by their names, in which every record needs a value.
         hashed: Whether the rows of the root table get the hash of their line, `h`.
 
     Raises:
@@ -68,12 +68,12 @@ def shred_lines(
             record = exact_json(line)
         except ValueError as error:
             raise ValueError(f"record {ordinal} is no JSON: {error}: {line[:100]!r}") from error
-        missing = next((path for path in required if not _has_value(record, path)), None)
+        missing = next((name for name in required if not has_value(record, name)), None)
         if missing is None:
             shredder.record(ordinal, record, content_hash(line) if hashed else None)
         else:
-            reason = f"the record has no value at {show(missing)}, which is in the primary key"
-            rejected.append(Rejected(ordinal, line, missing, "primary_key", reason))
+            reason = f"the record has no {missing!r}, which is in the primary key"
+            rejected.append(Rejected(ordinal, line, parse_hint(missing), "primary_key", reason))
     return shredder.rows, rejected
 
 
@@ -82,13 +82,27 @@ def content_hash(line: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "little", signed=True)
 
 
-def _has_value(record: Any, path: Path) -> bool:
+def has_value(record: Any, name: str) -> bool:
+    """Tell whether a record has a value at a key, `user.id`, that may be named by its column, `user__id`.
+
+    >>> has_value({"userId": 1}, "user_id"), has_value({"user": {"id": None}}, "user.id")
+    (True, False)
+    """
+    return any(_is_value(_at(record, path)) for path in (parse_hint(name), tuple(name.split("__"))))
+
+
+def _at(record: Any, path: Path) -> Any:
     for step in path:
-        record = record.get(step) if isinstance(record, dict) else None
-    if isinstance(record, dict):
-        mark = read_mark(record)
+        key = find_key(record, step) if isinstance(record, dict) and step is not None else None
+        record = None if key is None else record[key]
+    return record
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, dict):
+        mark = read_mark(value)
         return mark is not None and mark[0] != CLEAR
-    return record is not None and not isinstance(record, list)
+    return value is not None and not isinstance(value, list)
 
 
 class _Shredder:
@@ -120,7 +134,7 @@ class _Shredder:
             return
         else:
             kind, kept = scalar(value)
-        row[table.column(path, kind)] = kept
+        row[table.column(path, kind, root)] = kept
 
     def _children(
         self, row: dict[str, Any], table: TableFacts, path: Path, items: list[Any], root: int

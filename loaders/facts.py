@@ -40,22 +40,39 @@ class TableFacts:
         path: Where the table's lists stand in a record; empty for the root table.
         parent: The path of the table that holds the lists; None for the root table.
         rows: How many rows there are; the next ordinal of a child table.
-        facts: Columns in the order in which they were met.
+        columns: How many columns the files have.
+        facts: What was met at each path, in order.
+        first: The number of the first record with a value at each path: which of two came first.
     """
 
     path: Path
     parent: Path | None
     rows: int = 0
+    columns: int = 0
     facts: dict[tuple[Path, str], Fact] = field(default_factory=dict)
+    first: dict[Path, int] = field(default_factory=dict)
 
-    def column(self, path: Path, kind: str) -> str:
-        """Return the name in the files of the column for this path and kind, new if need be."""
+    def came(self, path: Path) -> float:
+        """Return the number of the first record with a value at `path`; after all others if none has."""
+        return self.first.get(path, float("inf"))
+
+    def column(self, path: Path, kind: str, ordinal: int | None = None) -> str:
+        """Return the name in the files of the column for this path and kind, new if need be.
+
+        Args:
+            path: Where the value stands, below the table's own path.
+            kind: Its kind.
+            ordinal: The number of a record that has a value there.
+        """
         key = (path, kind)
+        if ordinal is not None and ordinal < self.first.get(path, ordinal + 1):
+            self.first[path] = ordinal
         found = self.facts.get(key)
         if found is None:
-            found = self.facts[key] = Fact(
-                "" if kind in (NULL, NESTED) else f"c{len(self.facts)}", path, kind
-            )
+            name = ""
+            if kind not in (NULL, NESTED):
+                name, self.columns = f"c{self.columns}", self.columns + 1
+            found = self.facts[key] = Fact(name, path, kind)
         return found.id
 
     def file_columns(self) -> dict[str, str]:
@@ -87,6 +104,7 @@ class Facts:
                 "parent": table.parent,
                 "rows": table.rows,
                 "columns": [[fact.id, fact.path, fact.kind] for fact in table.facts.values()],
+                "first": list(table.first.items()),
             }
             for table in self.tables.values()
         ]
@@ -97,7 +115,9 @@ class Facts:
         for entry in tables:
             parent = None if entry["parent"] is None else tuple(entry["parent"])
             table = TableFacts(tuple(entry["path"]), parent, entry["rows"])
+            table.first = {tuple(path): first for path, first in entry["first"]}
             for name, path, kind in entry["columns"]:
                 table.facts[tuple(path), kind] = Fact(name, tuple(path), kind)
+                table.columns += bool(name)
             facts.tables[table.path] = table
         return facts

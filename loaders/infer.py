@@ -16,12 +16,13 @@ from headrace.loaders.kinds import SAFE_INT, decimal_kind
 
 _YEAR = r"([1-9]\d{3}|0[1-9]\d\d|00[1-9]\d|000[1-9])"
 _DAY = rf"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
-_CLOCK = r"[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?"
+_MINUTES, _SECONDS = r"[T ](?:[01]\d|2[0-3]):[0-5]\d", r":[0-5]\d(?:\.\d{1,6})?"
+_CLOCK = rf"{_MINUTES}(?:{_SECONDS})?"
 _ZONE = r"(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)"
 ISO_PATTERNS = {
     "iso_date": rf"^{_DAY}$",
     "iso_timestamp": rf"^{_DAY}{_CLOCK}$",
-    "iso_timestamptz": rf"^{_DAY}{_CLOCK}{_ZONE}$",
+    "iso_timestamptz": rf"^{_DAY}{_MINUTES}{_SECONDS}{_ZONE}$",  # DuckDB reads no offset after bare minutes
 }
 """One pattern a kind, in a syntax that Python and RE2 share. A 30 February matches all the same."""
 
@@ -38,7 +39,7 @@ def string_kind(value: str) -> str:
     if len(value) < 10 or value[4] != "-" or (match := _ISO.fullmatch(value)) is None:
         return "text"
     year, month, day, clock, zone = match.groups()
-    if not _is_day(int(year), int(month), int(day)) or (zone and not clock):
+    if not _is_day(int(year), int(month), int(day)) or (zone and (not clock or clock.count(":") == 1)):
         return "text"
     if zone:
         return "iso_timestamptz"

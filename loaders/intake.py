@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 from headrace.errors import HeadraceError, SourceError, UsageError
-from headrace.loaders.containers import ArrowRows, RawLine, opened
+from headrace.loaders.containers import ArrowRows, RawLine, Whole, opened
 from headrace.loaders.lines import LineEncoder, exact_json
 from headrace.loaders.records import Checkpoint, Rekey
 
@@ -60,15 +62,21 @@ class Intake:
             message = f"{self.name}: record {self.records}: {type(error).__name__}: {error}"
             raise SourceError(message) from error
 
-    def final_cursor(self) -> Any:
-        """Return the cursor as JSON holds it: times as ISO text."""
+    def final_cursor(self) -> str | None:
+        """Return the cursor as the text of its JSON, times as ISO text; None if there is none.
+
+        Raises:
+            UsageError: JSON does not hold it.
+        """
         value = self.cursor
+        if value is None:
+            return None
         isoformat = getattr(value, "isoformat", None)
-        if isoformat is not None:
-            return isoformat()
-        if value is None or isinstance(value, (str, int, float, bool, dict, list)):
-            return value
-        raise UsageError(f"A cursor must be JSON or a time, and {value!r} is a {type(value).__name__}.")
+        try:
+            return json.dumps(value if isoformat is None else isoformat(), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            message = f"{self.name}: a cursor must be JSON or a time, and {value!r} is not: {error}."
+            raise UsageError(message) from error
 
     def _note(self, mark: Checkpoint | Rekey) -> None:
         if isinstance(mark, Checkpoint):
@@ -77,6 +85,8 @@ class Intake:
             self.rekeys.append(mark)
 
     def _line(self, item: Any) -> bytes:
+        if isinstance(item, Whole):
+            item = item.record
         if isinstance(item, RawLine):
             if self.cursor_column is not None:
                 self._advance(exact_json(item.json))
@@ -110,10 +120,19 @@ class Intake:
         if value is None:
             return
         try:
-            if self.cursor is None or value > self.cursor:
+            if self.cursor is None or _comparable(value, self.cursor) > _comparable(self.cursor, value):
                 self.cursor = value
         except TypeError as error:
             raise SourceError(
                 f"{self.name}: record {self.records}: the cursor column {self.cursor_column!r} holds "
                 f"{value!r} here and {self.cursor!r} before, which cannot be compared."
             ) from error
+
+
+def _comparable(value: Any, other: Any) -> Any:
+    """Return an ISO text as the time it is, beside a time."""
+    if isinstance(value, str) and isinstance(other, datetime):
+        return datetime.fromisoformat(value.replace("Z", "+00:00"))
+    if isinstance(value, str) and isinstance(other, date):
+        return date.fromisoformat(value)
+    return value

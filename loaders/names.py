@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 
 Path = tuple["str | None", ...]
 """Where a value stands in a record: dict keys, and None for a step into a list. `$.items[].sku` is
@@ -67,7 +67,7 @@ def table_name(root: str, path: Path, naming: str = "snake_case") -> str:
 
 def column_name(path: Path, naming: str = "snake_case") -> str:
     """Return the wished name of the column at `path` in its table; an item that is no dict is `value`."""
-    if path[:1] == (None,):  # a column that a disposition needs
+    if len(path) == 2 and path[0] is None:  # a column that a disposition needs
         return f"_hr_{path[1]}"
     return "__".join(NAMINGS[naming](step) for step in path if step is not None) or "value"
 
@@ -83,6 +83,15 @@ def distinct(wished: str, taken: Container[str]) -> str:
         number += 1
         name = f"{wished}_{number}"
     return name
+
+
+def find_key(keys: Collection[str], wished: str) -> str | None:
+    """Return the key that a definition means: itself, or the one that has this name as a column.
+
+    >>> find_key(["userId", "name"], "user_id")
+    'userId'
+    """
+    return wished if wished in keys else next((key for key in keys if snake_case(key) == wished), None)
 
 
 def show(path: Path) -> str:

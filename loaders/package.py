@@ -73,7 +73,7 @@ class Package:
         exact_records: How many of them took the exact lane.
         rejected: How many of them cannot land and are kept aside.
         source: What made the records: the resource's full name and the hash of its code, as `name@hash`.
-        cursor: What the next run gets as `since`; None leaves the stored one.
+        cursor: What the next run gets as `since`, as JSON text; None leaves the stored one.
         rekeys: Keys to replace in the rows that are there already.
     """
 
@@ -86,7 +86,7 @@ class Package:
     exact_records: int
     rejected: int
     source: str
-    cursor: Any
+    cursor: str | None
     rekeys: tuple[Rekey, ...]
 
     @property
@@ -99,6 +99,14 @@ class Package:
 
     def files_of(self, table: Path) -> list[DataFile]:
         return [file for file in self.files if file.table == table]
+
+    def first_rejected_keys(self) -> list[str]:
+        """Return the keys of the first record that cannot land, for a message that says what there is."""
+        for file in self.files_of(REJECTED):
+            with file.path.open("rb") as lines:
+                record = orjson.loads(orjson.loads(lines.readline())["raw"])
+                return list(record) if isinstance(record, dict) else []
+        return []
 
     def verify(self) -> None:
         """Check every file against the manifest.
@@ -184,7 +192,7 @@ class PackageWriter:
             )  # fmt: skip
 
     def seal(
-        self, *, records: int, exact_records: int, cursor: Any = None, rekeys: Iterable[Rekey] = ()
+        self, *, records: int, exact_records: int, cursor: str | None = None, rekeys: Iterable[Rekey] = ()
     ) -> Package:
         """Make the package durable and return it."""
         folder = self._folder.with_suffix("")

@@ -5,6 +5,7 @@ Values are written as literals, not bound as parameters: DuckDB's Python client 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,8 +44,10 @@ def literal(value: Value) -> str:
         return "NULL"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"CAST('{value}' AS DOUBLE)"
     if isinstance(value, (int, float)):
-        return str(value)
+        return repr(value)
     quoted = "'" + value.replace("'", "''") + "'"
     return quoted if "\0" not in quoted else "(" + quoted.replace("\0", "'||chr(0)||'") + ")"
 

@@ -105,9 +105,9 @@ class Target:
         declared = {path: type_ for path, type_ in self._types() if type_ != "NESTED"}
         return declared | VERSIONED if self.strategy == "scd2" else declared
 
-    def required(self) -> list[Path]:
-        """Return the paths without which a record cannot be merged."""
-        return [parse_hint(name) for name in self.primary_key] if self.write_disposition == "merge" else []
+    def required(self) -> tuple[str, ...]:
+        """Return the keys without which a record cannot be merged."""
+        return self.primary_key if self.write_disposition == "merge" else ()
 
     def paths_of(self, type_: str) -> list[Path]:
         """Return the paths that a hint gives this type."""

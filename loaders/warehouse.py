@@ -67,7 +67,7 @@ class Warehouse:
         self.contract: Contract | None = None
         self._root: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()
-        self._committing = threading.Lock()
+        self._committing = _lock_of(path)
 
     def __repr__(self) -> str:
         return f"Warehouse({str(self.path) if self.path else ':memory:'!r})"
@@ -96,6 +96,27 @@ class Warehouse:
         with self.connection.cursor() as connection:
             connection.execute(f"USE {CATALOG}")
             yield connection
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session in one transaction, which takes turns with the commits of loads: all of it, or nothing.
+
+        Raises:
+            LoadError: DuckDB refused; nothing was written.
+        """
+        import duckdb
+
+        with self._committing, self.session() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException as error:
+                with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
+                    connection.execute("ROLLBACK")
+                if isinstance(error, duckdb.Error):
+                    raise LoadError(f"DuckDB refused, and nothing was written: {error}") from error
+                raise
 
     def open_readonly(self) -> duckdb.DuckDBPyConnection:
         """Open the file on its own for reading: nothing can be changed through this connection.
@@ -182,7 +203,7 @@ class Warehouse:
             write: Creates a table under the temporary name it is given, in the same schema.
         """
         with self.session() as connection:
-            if catalogue.read_schema(connection, schema, table).tables:
+            if catalogue.is_landed(connection, schema, table):
                 raise UsageError(f"{schema}.{table} is a resource's table; give the transform another name.")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
             fresh = f"{table}__new"
@@ -205,9 +226,11 @@ class Warehouse:
             store.mkdir(exist_ok=True)
         except OSError as error:
             raise LoadError(f"No package can be written beside {self.path}: {error}.") from error
-        yield store
-        with contextlib.suppress(OSError):  # not empty: another load is under way
-            store.rmdir()
+        try:
+            yield store
+        finally:
+            with contextlib.suppress(OSError):  # not empty: another load is under way
+                store.rmdir()
 
 
 class Cache:
@@ -258,6 +281,8 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
         if match["scheme"] != "duckdb" or not match["rest"].startswith("/"):
             raise UsageError(f"{text!r} names no warehouse; use a path or duckdb:///a/path.duckdb.")
         text = match["rest"][1:]
+    if "?" in text:
+        raise UsageError(f"{text!r}: DuckDB takes a question mark for the end of the path; use another name.")
     path = FilePath(text)
     if not path.parent.is_dir():
         raise UsageError(
@@ -292,6 +317,18 @@ def load(
         return into.load(records, target, source="headrace.load")
     with connect(into) as warehouse:
         return warehouse.load(records, target, source="headrace.load")
+
+
+def _lock_of(path: FilePath | None) -> threading.Lock:
+    """Return the lock under which one process commits into a file, whichever warehouse object it uses."""
+    if path is None:
+        return threading.Lock()
+    with _locks_guard:
+        return _locks.setdefault(path.resolve(), threading.Lock())
+
+
+_locks: dict[FilePath, threading.Lock] = {}
+_locks_guard = threading.Lock()
 
 
 def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

@@ -1,0 +1,17 @@
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS "shop";
+
+INSERT INTO "shop"."orders" ("id", "at", "_hr_id", "_hr_load_id")
+SELECT CAST("c0" AS BIGINT), CAST(CAST("c1" AS DATE) AS DATE), i + 137438953472, 2
+FROM (SELECT * FROM read_json(['PACKAGE/0-0.jsonl'], format = 'newline_delimited', maximum_object_size = 16777216, columns = {"i": 'BIGINT', "c0": 'BIGINT', "c1": 'VARCHAR'})) x;
+
+INSERT INTO "shop"."orders__items" ("sku", "_hr_id", "_hr_parent_id", "_hr_root_id", "_hr_index", "_hr_load_id")
+SELECT CAST("c0" AS VARCHAR), i + 137438953472, p + 137438953472, r + 137438953472, n, 2
+FROM (SELECT * FROM read_json(['PACKAGE/1-1.jsonl'], format = 'newline_delimited', maximum_object_size = 16777216, columns = {"i": 'BIGINT', "p": 'BIGINT', "r": 'BIGINT', "n": 'BIGINT', "c0": 'VARCHAR'})) x;
+
+INSERT INTO "shop"."orders__items__opts" ("value", "_hr_id", "_hr_parent_id", "_hr_root_id", "_hr_index", "_hr_load_id")
+SELECT CAST("c0" AS BIGINT), i + 137438953472, p + 137438953472, r + 137438953472, n, 2
+FROM (SELECT * FROM read_json(['PACKAGE/2-2.jsonl'], format = 'newline_delimited', maximum_object_size = 16777216, columns = {"i": 'BIGINT', "p": 'BIGINT', "r": 'BIGINT', "n": 'BIGINT', "c0": 'BIGINT'})) x;
+
+COMMIT;

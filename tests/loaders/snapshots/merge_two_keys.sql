@@ -1,0 +1,25 @@
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS "main";
+
+CREATE TEMP TABLE temp.main._hr_winners AS
+SELECT k0, k1, i, i + 137438953472 AS id, gone, h
+FROM (SELECT CAST("c0" AS VARCHAR) AS k0, CAST("c1" AS BIGINT) AS k1, i, false AS gone, NULL AS h, row_number() OVER (PARTITION BY CAST("c0" AS VARCHAR), CAST("c1" AS BIGINT) ORDER BY i DESC) AS n FROM (SELECT * FROM read_json(['PACKAGE/0-0.jsonl'], format = 'newline_delimited', maximum_object_size = 16777216, columns = {"i": 'BIGINT', "c0": 'VARCHAR', "c1": 'BIGINT'})))
+WHERE n = 1;
+
+DELETE FROM "main"."orders__tags"
+WHERE _hr_root_id IN (SELECT t._hr_id FROM "main"."orders" t JOIN temp.main._hr_winners w ON t."shop" = w.k0 AND t."order_no" = w.k1);
+
+DELETE FROM "main"."orders" t USING temp.main._hr_winners w
+WHERE t."shop" = w.k0 AND t."order_no" = w.k1;
+
+INSERT INTO "main"."orders" ("shop", "order_no", "_hr_id", "_hr_load_id")
+SELECT CAST("c0" AS VARCHAR), CAST("c1" AS BIGINT), w.id, 2
+FROM (SELECT * FROM read_json(['PACKAGE/0-0.jsonl'], format = 'newline_delimited', maximum_object_size = 16777216, columns = {"i": 'BIGINT', "c0": 'VARCHAR', "c1": 'BIGINT'})) x
+JOIN temp.main._hr_winners w ON x.i = w.i AND NOT w.gone;
+
+SELECT count(*) FROM temp.main._hr_winners WHERE gone;
+
+DROP TABLE temp.main."_hr_winners";
+
+COMMIT;

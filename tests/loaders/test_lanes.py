@@ -1,0 +1,177 @@
+"""Two lanes, one semantics: what the columnar lane lands is what the exact lane lands.
+
+Each law loads the same streams twice, once through each lane, and compares the whole warehouse: tables,
+columns, types and every value at its place. Rows are known by their place (the record's number, then the
+index in each list on the way), not by their ids.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.loaders import extract
+from headrace.loaders.records import Record
+from headrace.loaders.sql import ident
+from headrace.loaders.target import Target
+from headrace.loaders.warehouse import Warehouse
+from tests.loaders import landed
+
+Batches = list[list[Record]]
+Place = tuple[int, ...]
+Landed = dict[str, tuple[dict[str, str], dict[Place, dict[str, Any]]]]
+"""By the table's name: its columns' source paths and types, and the values of each row by its place."""
+
+PLAIN: list[Any] = [
+    None, True, False, 0, 1, -7, 2**53, 0.0, -0.0, 0.5, 1e300, float(2**53), 1e17,
+    "", "a", "b", "null", "[null]", ",null", "1", '"', "é\U0001f40e", "a\0b",
+]  # fmt: skip
+LARGE: list[Any] = [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 2**63, 2**70, 2**127, -(10**40), 1e19]
+TIMES: list[Any] = [
+    "2026-01-31", "2026-02-30", "2026-01-31T10:00:00", "2026-01-31 10:00", "2026-01-31T10:00:00.5",
+    "2026-01-31T10:00:00Z", "2026-01-31T10:00:00+02:00", "2026-01-31T24:00:00", "0000-01-01", "10:30:00",
+    "2026-01-31T10:00:00.1234567", "2026-01-31\n",
+]  # fmt: skip
+MARKED: list[Any] = [
+    math.nan, math.inf, Decimal("1.50"), Decimal("NaN"), Decimal("1e40"), date(2026, 1, 31), time(10, 30),
+    datetime(2026, 1, 31, 10), datetime(2026, 1, 31, 10, tzinfo=timezone.utc), timedelta(days=-1), b"\x00'",
+    "\ud800", {"\x01date": "2026"}, (1, 2),
+]  # fmt: skip
+KEYS = st.sampled_from(["a", "b", "c", "d e", "list", "value", "\x01date", ""])
+
+
+def nested(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Batches]:
+    """Return loads of records in which any value may stand at any path."""
+    values = st.recursive(
+        scalars,
+        lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=3),
+        max_leaves=6,
+    )
+    records = st.dictionaries(KEYS, values, max_size=4)
+    return st.lists(st.lists(records, min_size=1, max_size=6), min_size=1, max_size=2)
+
+
+def alike(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Batches]:
+    """Return loads of records of one shape, so that columns hold many values of a few sorts."""
+    record = st.fixed_dictionaries(
+        {"id": st.integers(0, 9)},
+        optional={
+            "v": scalars,
+            "n": st.fixed_dictionaries({}, optional={"v": scalars, "w": st.lists(scalars, max_size=3)}),
+            "l": st.lists(st.fixed_dictionaries({}, optional={"v": scalars, "w": scalars}), max_size=3),
+            "m": st.lists(st.lists(scalars, max_size=2), max_size=2),
+        },
+    )
+    return st.lists(st.lists(record, min_size=1, max_size=8), min_size=1, max_size=2)
+
+
+EVERYTHING = st.sampled_from(PLAIN + LARGE + TIMES + MARKED)
+STRINGS = st.sampled_from([None, "a", *TIMES])
+NUMBERS = st.sampled_from([None, 1, 0.5, True, *LARGE, Decimal("1.50"), math.nan])
+BLOCKS = st.sampled_from([1, 60, extract.BLOCK])
+
+
+def through(batches: Batches, *, small: int, block: int) -> Landed:
+    """Load each batch into one table, with the sizes that decide on a lane, and return what landed."""
+    with pytest.MonkeyPatch.context() as sizes, Warehouse() as warehouse:
+        sizes.setattr(extract, "SMALL", small)
+        sizes.setattr(extract, "BLOCK", block)
+        for batch in batches:
+            warehouse.load(batch, Target("t"))
+        return {table: describe(warehouse, table) for table in by_depth(warehouse)}
+
+
+def by_depth(warehouse: Warehouse) -> Iterator[str]:
+    """Yield the tables, parents first."""
+    return (
+        name for (name,) in warehouse.query("SELECT table_name FROM _headrace.tables ORDER BY length(path)")
+    )
+
+
+def describe(warehouse: Warehouse, table: str) -> tuple[dict[str, str], dict[Place, dict[str, Any]]]:
+    types = landed.types(warehouse, table)
+    source = dict(
+        warehouse.query(
+            f"SELECT column_name, source_path FROM _headrace.columns WHERE table_name = '{table}'"
+        )
+    )
+    places = all_places(warehouse)
+    ids = warehouse.query(f"SELECT _hr_id FROM {ident('main', table)} ORDER BY _hr_id")
+    rows = zip(ids, landed.records(warehouse, table), strict=True)
+    columns = {name: f"{type_} {source[name]}" for name, type_ in types.items()}
+    return columns, {places[table, row_id]: shown(row) for (row_id,), row in rows}
+
+
+def all_places(warehouse: Warehouse) -> dict[tuple[str, int], Place]:
+    """Return the place of every row: load, record, and the index in each list on the way."""
+    places: dict[tuple[str, int], Place] = {}
+    ids: dict[tuple[str, Place], int] = {}
+    tables = warehouse.query("SELECT table_name, parent FROM _headrace.tables ORDER BY length(path)")
+    for table, parent in tables:
+        name = ident("main", table)
+        if parent is None:
+            for row_id, load in warehouse.query(f"SELECT _hr_id, _hr_load_id FROM {name}"):
+                places[table, row_id] = (load, row_id)
+            continue
+        for row_id, above, root, index in warehouse.query(
+            f"SELECT _hr_id, _hr_parent_id, _hr_root_id, _hr_index FROM {name}"
+        ):
+            place = (*places[parent, above], index)
+            assert (place[1], row_id) == (root, ids.setdefault((table, place), row_id)), "one row a place"
+            places[table, row_id] = place
+    return places
+
+
+def shown(row: dict[str, Any]) -> dict[str, str]:
+    """Return values as text that tells 1 from 1.0, True from 1 and NaN from nothing; nulls left out."""
+    return {name: f"{type(v).__name__} {v}" for name, v in row.items() if v is not None}
+
+
+def assert_lanes_agree(batches: Batches, block: int) -> None:
+    exact = through(batches, small=1 << 40, block=extract.BLOCK)
+    columnar = through(batches, small=0, block=block)
+
+    assert exact == columnar
+
+
+@settings(max_examples=60)
+@given(nested(EVERYTHING), BLOCKS)
+def test_any_records(batches: Batches, block: int) -> None:
+    """Whatever the shapes, and however often they change, both lanes land the same."""
+    assert_lanes_agree(batches, block)
+
+
+@settings(max_examples=30)
+@given(alike(EVERYTHING), BLOCKS)
+def test_any_values(batches: Batches, block: int) -> None:
+    """Records of one shape with values of every kind land the same."""
+    assert_lanes_agree(batches, block)
+
+
+@settings(max_examples=25)
+@given(alike(STRINGS), BLOCKS)
+def test_strings_that_are_times_or_not(batches: Batches, block: int) -> None:
+    """Times beside text land the same, in columns that are times already as well."""
+    assert_lanes_agree(batches, block)
+
+
+@settings(max_examples=25)
+@given(alike(NUMBERS), BLOCKS)
+def test_numbers_that_widen(batches: Batches, block: int) -> None:
+    """Integers of all sizes beside fractions, decimals and booleans land the same."""
+    assert_lanes_agree(batches, block)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500)
+@given(nested(EVERYTHING) | alike(EVERYTHING) | alike(STRINGS) | alike(NUMBERS), BLOCKS)
+def test_any_records_at_length(batches: Batches, block: int) -> None:
+    """The same laws, with many more examples."""
+    assert_lanes_agree(batches, block)

@@ -17,7 +17,7 @@ from headrace.loaders.catalogue import Counts
 from headrace.loaders.dispositions import WINNERS, Merge
 from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
 from headrace.loaders.judge import remaining, violations, without
-from headrace.loaders.names import Path, parse_hint, snake_case
+from headrace.loaders.names import Path, find_key, parse_hint, snake_case
 from headrace.loaders.package import Package
 from headrace.loaders.quarantine import Aside
 from headrace.loaders.schema import RootSchema, Table
@@ -150,6 +150,8 @@ def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, lo
     target = package.target
     if not package.records and not (before.tables and before.tables[()].columns):
         return None  # nothing came, and nothing ever has
+    if package.records and package.records == package.rejected and not _is_misnamed(package):
+        return None  # no record has its key: all of them are in quarantine
     if target.write_disposition != "merge":
         for name in target.primary_key:
             _column(package, planned, name)  # a key that is not there is a mistake, needed or not
@@ -165,7 +167,7 @@ def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, lo
         key=[_key_column(package, planned, name) for name in target.primary_key],
         merge_key=[column(name) for name in target.merge_key],
         dedup_sort=column(target.dedup_sort) if target.dedup_sort else None,
-        hard_delete=column(target.hard_delete) if target.hard_delete else None,
+        hard_delete=_mark_of_deletion(planned, target.hard_delete),
         load_id=load_id,
         moment=catalogue.utc(package.started),
     )
@@ -204,6 +206,20 @@ def _insert(
     if merge is not None and is_root and package.target.merge_strategy == "upsert":
         return upsert.insert_root(merge, staged)
     return dispositions.insert_rows(merge, package.target.schema, one, load_id)
+
+
+def _is_misnamed(package: Package) -> bool:
+    """Tell whether the first record without its key does not even have the key with a null."""
+    keys = package.first_rejected_keys()
+    return any(
+        find_key(keys, name.split(".")[0].split("__")[0]) is None for name in package.target.primary_key
+    )
+
+
+def _mark_of_deletion(planned: Plan, name: str | None) -> str | None:
+    """Return the column that marks deleted records; sources send it with those only, so it may be missing."""
+    names = [column.name for column in planned.root.table.columns if not column.variant]
+    return None if name is None else find_key(names, snake_case(name))
 
 
 def _column(package: Package, planned: Plan, name: str) -> str:

@@ -141,7 +141,7 @@ def _is_by(change: SchemaChange, load: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A table or a column at some time; `id` stays through renames, `retypes` counts its migrations of type."""
+    """A table or a column at some time; `id` outlives renames, `retypes` counts migrations of type."""
 
     id: int
     table: str

@@ -17,9 +17,9 @@ import orjson
 
 from headrace.errors import LoadError, UnknownColumn, UsageError
 from headrace.loaders import catalogue
-from headrace.loaders.casts import fits
 from headrace.loaders.catalogue import SCHEMA
 from headrace.loaders.names import NAMINGS, RESERVED, Path, parse_hint
+from headrace.loaders.retype import converted, survives
 from headrace.loaders.sql import Value, ident, insert_values, literal
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
@@ -138,6 +138,8 @@ def find_migration(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[st
     try:
         table = ".".join(catalogue.find_table(connection, name))
     except UsageError:
+        if "." not in name:
+            raise
         schema, table, column = catalogue.find_column(connection, name)
         return f"{schema}.{table}", column
     try:
@@ -208,7 +210,7 @@ class _Planner:
     def _rename_column(self, table: _Table, old: str, new: str) -> Iterator[Step]:
         column = self._column(table, old)
         target = self._target(table)
-        if any(name == old and parse_hint(name) != column.path for name in _named_columns(target)):
+        if any(key == old and parse_hint(key) != column.path for key in _keys(table, target)):
             raise UsageError(
                 f"The resource of {table.full} names the column {old!r} as one of its keys; name it there as "
                 f"the records do, load once, and rename it then."
@@ -231,7 +233,7 @@ class _Planner:
 
     def _drop_column(self, table: _Table, name: str) -> Iterator[Step]:
         column = self._column(table, name)
-        for key in _named_columns(self._target(table)):
+        for key in _keys(table, self._target(table)):
             if not column.variant and (parse_hint(key) == column.path or key == name):
                 raise UsageError(
                     f"{table.full}.{name} is one of the keys by which the resource merges; "
@@ -262,7 +264,7 @@ class _Planner:
             f"retype column {table.full}.{column.name} from {column.type} to {type_}",
             (
                 f"ALTER TABLE {ident(table.schema, table.name)} ALTER COLUMN {ident(column.name)} "
-                f"TYPE {type_} USING {_converted(column.type, type_, ident(column.name))}",
+                f"TYPE {type_} USING {converted(column.type, type_, ident(column.name))}",
                 f"UPDATE {SCHEMA}.columns SET data_type = {literal(type_)}, declared = {literal(type_)} "
                 f"WHERE {table.here} AND column_name = {name}",
             ),
@@ -311,15 +313,16 @@ class _Planner:
         if type_ == column.type:
             return
         value = ident(column.stored)
-        where = f"{value} IS NOT NULL AND NOT COALESCE({_survives(column.type, type_, value)}, false)"
-        bad = self._connection.execute(
-            f"SELECT CAST({value} AS VARCHAR), count(*) OVER () FROM {ident(table.schema, table.stored)} "
-            f"WHERE {where} ORDER BY _hr_id LIMIT 1"
+        where = f"{value} IS NOT NULL AND NOT COALESCE({survives(column.type, type_, value)}, false)"
+        row = self._connection.execute(
+            f"SELECT count(*), arg_min(CAST({value} AS VARCHAR), _hr_id) "
+            f"FROM {ident(table.schema, table.stored)} WHERE {where}"
         ).fetchone()
-        if bad is not None:
+        count, first = row or (0, None)
+        if count:
             raise LoadError(
-                f"{table.full}.{column.name} cannot become {type_}: {bad[1]} of its values would be others, "
-                f"the first {str(bad[0])[:80]!r}. Nothing was changed."
+                f"{table.full}.{column.name} cannot become {type_}: {count} of its values would be others, "
+                f"the first {str(first)[:80]!r}. Nothing was changed."
             )
 
     def _read(self) -> None:
@@ -392,9 +395,9 @@ def _variants(table: _Table, column: _Column) -> list[_Column]:
     return [one for one in _variants_at(table, column.path) if one.name.startswith(f"{column.name}__v_")]
 
 
-def _named_columns(target: Target | None) -> tuple[str, ...]:
-    """Return the names under which a resource that merges knows its columns."""
-    if target is None or target.write_disposition != "merge":
+def _keys(table: _Table, target: Target | None) -> tuple[str, ...]:
+    """Return the names by which a resource that merges knows columns of its root table."""
+    if table.path or target is None or target.write_disposition != "merge":
         return ()
     single = (target.dedup_sort, target.hard_delete)
     return (*target.primary_key, *target.merge_key, *(name for name in single if name))
@@ -413,29 +416,6 @@ def _known_type(table: _Table, change: RetypeColumn) -> str:
     if not hints:
         raise UsageError(f"Table {table.full!r}, column {change.column!r}: {change.type!r} is no type.")
     return next(iter(hints.values()))
-
-
-_READ_AS_TEXT = {"BOOLEAN", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "UUID", "INTERVAL"}
-_CANONICAL = "-?(0|[1-9]\\d*)(\\.\\d+)?"
-
-
-def _survives(old: str, new: str, value: str) -> str:
-    """Return SQL that is true where a value, not null, is the same value in another type."""
-    if "TIMESTAMPTZ" in {old, new} and {old, new} & {"DATE", "TIME", "TIMETZ", "TIMESTAMP"}:
-        return "false"  # it would take a zone that nobody has named
-    if old == "VARCHAR" and new in _READ_AS_TEXT:
-        return fits("text", new, value)
-    if old == "VARCHAR" and new.startswith("DECIMAL("):
-        return f"(regexp_full_match({value}, '{_CANONICAL}') AND {fits('text', new, value)})"
-    cast = _converted(old, new, value, "TRY_CAST")
-    return f"({cast} IS NOT NULL AND TRY_CAST({cast} AS {old}) IS NOT DISTINCT FROM {value})"
-
-
-def _converted(old: str, new: str, value: str, cast: str = "CAST") -> str:
-    """Return SQL for a value in another type; an instant as text is in UTC, whatever the session's zone."""
-    if (old, new) == ("TIMESTAMPTZ", "VARCHAR"):
-        return f"CAST(timezone('UTC', {value}) AS VARCHAR) || '+00'"
-    return f"{cast}({value} AS {new})"
 
 
 def _events(connection: duckdb.DuckDBPyConnection, steps: list[Step]) -> str:

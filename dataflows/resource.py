@@ -75,7 +75,8 @@ class _Resource(NodeCreator):
         """Return where the records of `fn` land: a schema named after its module."""
         module = fn.__module__.rpartition(".")[2]
         schema = "main" if module == "__main__" else snake_case(module)
-        return make_target(self.table or fn.__name__, schema, self.landing)
+        landing: Landing = {"description": inspect.getdoc(fn) or "", **self.landing}
+        return make_target(self.table or fn.__name__, schema, landing)
 
     def validate(self, fn: Callable[..., Any]) -> None:
         """Refuse a definition that cannot work, when the module is read."""

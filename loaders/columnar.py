@@ -6,7 +6,8 @@ exact lane, line by line:
 
 * a path that holds two shapes (a number here, an object there): the reader refuses and names the path;
 * a null inside a list, which the reader of pyarrow 26 turns into a zero when it comes first;
-* integers past 64 bits, or past 2**53 beside fractions, which it rounds.
+* integers past 64 bits, or past 2**53 beside fractions, and fractions of more digits than a double has,
+  which it rounds.
 
 Strings that read as times are pinned to be strings: the reader would drop their offsets. Values that JSON
 lacks come marked (see `lines`) and need no care: a mark is an object with one key.
@@ -40,7 +41,8 @@ Watched = Collection[tuple[Path, Path]]
 
 _CONFLICT = re.compile(r"Column\((?P<path>.*)\) changed from (?P<old>\w+) to (?P<new>\w+)")
 _LIST_NULL = re.compile(rb"[\[,]\s*null")
-_LONG_INTEGER = re.compile(rb"[:\[,]\s*-?\d{16,}\s*[,}\]]")
+_LONG_INTEGER = re.compile(rb"[:\[,]\s*-?\d{16,}\s*[,}\]]|\d[eE]\+?\d{3}")
+_LONG_FRACTION = re.compile(rb"[:\[,]\s*-?(?=\d+\.)[\d.]{19}")
 _FIRST_BYTE = {
     "string": rb'"', "number": rb"[-\d]", "boolean": rb"[tf]", "object": rb"\{", "array": rb"\[",
 }  # fmt: skip
@@ -135,8 +137,10 @@ class ColumnarShredder:
                 parsed = _read(buffer, _text_for_times(parsed.schema))
         except pa.ArrowInvalid as error:
             return None, _offenders(str(error), lines, kept)
-        if _has_type(parsed.schema, pa.types.is_floating) and _holds_rounded(parsed):
-            rounded = {at for at in kept if _LONG_INTEGER.search(lines[at])}
+        if _has_type(parsed.schema, pa.types.is_floating):
+            rounded = {at for at in kept if _LONG_FRACTION.search(lines[at])}
+            if _holds_rounded(parsed):
+                rounded |= {at for at in kept if _LONG_INTEGER.search(lines[at])}
             if rounded:
                 return None, rounded
         missing = self._without_key(parsed)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headrace.errors import LoadError, UnknownColumn
-from headrace.loaders import catalogue, dispositions, quarantine, sql, upsert
+from headrace.loaders import catalogue, comments, dispositions, quarantine, sql, upsert
 from headrace.loaders.catalogue import Counts
 from headrace.loaders.dispositions import WINNERS, Merge
 from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
@@ -108,6 +108,9 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     counts = Counts(package.records, loaded, aside.records, given - loaded if merge else 0)
     if not counts.balanced or given < loaded:
         raise LoadError(f"{target.name}: {counts} does not add up; nothing was written. Please report this.")
+    if texts := comments.wanted(target, planned):
+        have = comments.present(connection, target.schema)
+        _run(connection, comments.statements(target.schema, texts, have))
     _run(connection, catalogue.record_columns(target.schema, target.table, planned, before, load_id))
     _run(connection, catalogue.record_load(package, planned, load_id, counts, aside.discarded))
     return LoadedTable(load_id, target.schema, target.table, counts, rows, planned.changes, package.bytes)

@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import IO, TYPE_CHECKING, Any
 
-import orjson
-
 from headrace.errors import SourceError
+from headrace.loaders.lines import exact_json
 from headrace.loaders.records import Checkpoint, Rekey
 
 if TYPE_CHECKING:
@@ -214,15 +213,13 @@ def _is_document(head: bytes) -> bool:
 
 def _is_whole(line: bytes) -> bool:
     try:
-        orjson.loads(line)
-    except orjson.JSONDecodeError:
+        exact_json(line)
+    except ValueError:
         return False
     return True
 
 
 def _document(text: bytes, name: str) -> Iterator[Any]:
-    from headrace.loaders.lines import exact_json
-
     try:
         value = exact_json(text)
     except ValueError as error:

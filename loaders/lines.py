@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import json
 import marshal
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -170,17 +172,30 @@ def rebuilt(value: Any) -> Any:
 
 
 def exact_json(text: bytes) -> Any:
-    """Return the value of one line of JSON with integers of any size intact.
+    """Return the value of one line of JSON, numbers of any size and length intact.
+
+    A fraction that no double holds (more than 17 digits, or past 1e308) is a Decimal.
 
     Raises:
         ValueError: The line is no JSON.
+
+    >>> exact_json(b'[18446744073709551616, 0.12345678901234567890, 0.5]')
+    [18446744073709551616, Decimal('0.12345678901234567890'), 0.5]
     """
     if _LONG_NUMBER.search(text) is None:
         return orjson.loads(text)
-    return json.loads(text)
+    return json.loads(text, parse_float=_exact_fraction)
 
 
-_LONG_NUMBER = re.compile(rb"\d{18}")
+def _exact_fraction(text: str) -> float | Decimal:
+    digits = sum(character.isdigit() for character in re.split("[eE]", text)[0].lstrip("-0."))
+    number = float(text)
+    return Decimal(text) if digits > _DOUBLE_DIGITS or math.isinf(number) else number
+
+
+# May be more than orjson reads exactly; digits inside of strings only cost the slower parser.
+_LONG_NUMBER = re.compile(rb"\d[\d.]{17}|\d[eE]\+?\d{3}")
+_DOUBLE_DIGITS = 17
 
 
 def read_mark(value: dict[str, Any]) -> tuple[str, Any] | None:

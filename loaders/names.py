@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Container
 
@@ -10,6 +11,9 @@ Path = tuple["str | None", ...]
 `("items", None, "sku")`."""
 
 SYSTEM_COLUMNS = ("_hr_id", "_hr_parent_id", "_hr_root_id", "_hr_index", "_hr_load_id")
+LONGEST = 200
+"""Characters of an identifier, a suffix aside; DuckDB has no limit, the databases it copies to have some."""
+
 RESERVED = (*SYSTEM_COLUMNS, "_hr_valid_from", "_hr_valid_to", "_hr_hash")
 """Names that no key of a record gets."""
 
@@ -78,11 +82,19 @@ def distinct(wished: str, taken: Container[str]) -> str:
     >>> distinct("user_id", {"user_id"})
     'user_id_2'
     """
+    wished = _short(wished)
     name, number = wished, 1
     while name.lower() in taken:
         number += 1
         name = f"{wished}_{number}"
     return name
+
+
+def _short(name: str) -> str:
+    """Return a name cut to `LONGEST`, a hash of the whole in the place of its end."""
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def find_key(keys: Collection[str], wished: str) -> str | None:

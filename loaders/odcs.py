@@ -56,10 +56,24 @@ _PHYSICAL = {name: name for name in TYPED_BY_NAME} | {
     name: type_
     for type_, names in {
         "BOOLEAN": ("BOOL",),
-        "BIGINT": ("TINYINT", "SMALLINT", "INT", "INTEGER", "INT2", "INT4", "INT8", "INT32", "INT64", "LONG"),
+        "BIGINT": (
+            "TINYINT",
+            "SMALLINT",
+            "INT",
+            "INTEGER",
+            "INT2",
+            "INT4",
+            "INT8",
+            "INT32",
+            "INT64",
+            "LONG",
+            "SERIAL",
+            "SMALLSERIAL",
+            "BIGSERIAL",
+        ),
         "HUGEINT": ("UBIGINT", "INT128"),
         "DOUBLE": ("DOUBLE PRECISION", "FLOAT", "FLOAT4", "FLOAT8", "FLOAT64", "REAL"),
-        "VARCHAR": ("CHAR", "CHARACTER", "CHARACTER VARYING", "NVARCHAR", "STRING", "TEXT"),
+        "VARCHAR": ("CHAR", "CHARACTER", "CHARACTER VARYING", "BPCHAR", "NVARCHAR", "STRING", "TEXT"),
         "TIME": ("TIME WITHOUT TIME ZONE",),
         "TIMETZ": ("TIME WITH TIME ZONE",),
         "TIMESTAMP": ("DATETIME", "TIMESTAMP WITHOUT TIME ZONE", "TIMESTAMP_NTZ"),
@@ -70,7 +84,9 @@ _PHYSICAL = {name: name for name in TYPED_BY_NAME} | {
     }.items()
     for name in names
 }
-_SIZED = re.compile(r"(?P<name>[A-Z_ ]+?) ?\( ?(?P<first>\d+) ?(?:, ?(?P<second>\d+) ?)?\)(?P<zone>[A-Z ]*)")
+_SIZED = re.compile(
+    r"(?P<name>[A-Z_ ]+?) ?\( ?(?P<first>\d{1,9}) ?(?:, ?(?P<second>\d{1,9}) ?)?\)(?P<zone>[A-Z ]*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +379,8 @@ def _primary_key(found: Sequence[tuple[str, Path, _Place]]) -> tuple[str, ...]:
 def _contract(document: _Place, table: _Place) -> Contract:
     modes = _modes(document) | _modes(table)
     chosen = {rule: modes.get(rule, getattr(HELD_TO, rule)) for rule in _RULES}
-    return Contract(chosen["tables"], chosen["columns"], chosen["types"], closed=True)
+    is_closed = table["properties"].is_given  # a table without any leaves its columns to the data
+    return Contract(chosen["tables"], chosen["columns"], chosen["types"], closed=is_closed)
 
 
 def _modes(place: _Place) -> dict[str, str]:

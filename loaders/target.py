@@ -45,6 +45,9 @@ class Target:
         hard_delete: The column that says, if true or not null, that the record was deleted.
         contract: What the table may become.
         naming: `snake_case`, or `direct` for names just as the keys are.
+        description: What the table is; its comment in the warehouse.
+        descriptions: What columns are, by path; their comments.
+        tags: Words attached to columns, by path (`pii`, `key`, `entity:user`); added to their comments.
 
     >>> Target("orders", write_disposition="merge")
     Traceback (most recent call last):
@@ -63,6 +66,9 @@ class Target:
     hard_delete: str | None = None
     contract: Contract = field(default_factory=Contract)
     naming: str = "snake_case"
+    description: str = ""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (self.table, self.schema):
@@ -131,12 +137,16 @@ class Target:
             "hard_delete": self.hard_delete,
             "contract": asdict(self.contract),
             "naming": self.naming,
+            "description": self.description,
+            "descriptions": dict(self.descriptions),
+            "tags": {path: list(tags) for path, tags in self.tags.items()},
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
         keys = {name: tuple(value[name]) for name in ("primary_key", "merge_key")}
-        return cls(**{**value, **keys, "contract": Contract(**value["contract"])})
+        tags = {path: tuple(tags) for path, tags in value["tags"].items()}
+        return cls(**{**value, **keys, "tags": tags, "contract": Contract(**value["contract"])})
 
 
 class Landing(TypedDict, total=False):
@@ -156,6 +166,9 @@ class Landing(TypedDict, total=False):
     hard_delete: str | None
     contract: Contract | type[Any] | str | PathLike[str] | None
     naming: str
+    description: str
+    descriptions: Mapping[str, str]
+    tags: Mapping[str, Sequence[str]]
 
 
 def make_target(table: str, schema: str, landing: Landing) -> Target:
@@ -178,8 +191,11 @@ def make_target(table: str, schema: str, landing: Landing) -> Target:
         written = tables[table]
         declared, contract = {**written.columns, **declared}, written.contract
         options["primary_key"] = options["primary_key"] or written.primary_key
+        options["descriptions"] = {**written.descriptions, **options.get("descriptions", {})}
+        options["tags"] = {**written.tags, **options.get("tags", {})}
     elif is_model(contract):
         declared, contract = {**model_columns(contract), **declared}, HELD_TO
+    options["tags"] = {path: tuple(tags) for path, tags in options.get("tags", {}).items()}
     return Target(table, schema, **{**options, "columns": declared, "contract": contract})
 
 

@@ -10,7 +10,6 @@ help:  ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.run $(DEMO)  ## load a small Slack export and show its channels, busiest threads and briefs
-	$(VENV)/bin/headrace run slack --export $(DEMO) --into demo.duckdb
 	$(PY) examples/demo.py
 
 test: lint $(VENV)/.system  ## lint, then every test but the slow ones: README and notebooks included

@@ -182,7 +182,11 @@ def _in_group(merge: Merge) -> str:
 
 
 def _value(merge: Merge, column: str) -> str:
-    return value(merge.root.plan, column) if column in merge.root.plan.sources else "NULL"
+    if column in merge.root.plan.sources:
+        return value(merge.root.plan, column)
+    # with its type: DuckDB takes a bare NULL for an INTEGER, and text compared with that for a number
+    type_ = next(known.type for known in merge.root.plan.table.columns if known.name == column)
+    return f"CAST(NULL AS {type_})"
 
 
 def _is_gone(merge: Merge, column: str) -> str:

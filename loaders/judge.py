@@ -9,7 +9,7 @@ from headrace.loaders.contract import Contract
 from headrace.loaders.evolve import Misfits, Plan, TablePlan
 from headrace.loaders.facts import Fact, Facts, TableFacts
 from headrace.loaders.kinds import CLEAR, NESTED
-from headrace.loaders.names import Path, show
+from headrace.loaders.names import Path, column_name
 from headrace.loaders.schema import RootSchema
 
 
@@ -97,10 +97,15 @@ def _in_table(
         is_known = path in hinted or (have is not None and bool(have.at(fact.path)))
         if not is_known and contract.columns != "evolve" and (have is not None or contract.closed):
             if fact.kind not in (CLEAR, NESTED):
-                reason = f"the column {planned.table.at(fact.path)[0].name!r} is new"
+                reason = f"the column {_name(planned, fact)!r} is new"
                 yield Violation("columns", contract.columns, table.path, fact, "", path, reason)
         elif is_known and contract.types != "evolve" and fact.id and fact.kind != CLEAR:
             yield from _in_column(contract, before, table.path, fact, planned)
+
+
+def _name(planned: TablePlan, fact: Fact) -> str:
+    columns = planned.table.at(fact.path)
+    return columns[0].name if columns else column_name(fact.path)  # no column where lists or dicts are
 
 
 def _in_column(
@@ -123,8 +128,3 @@ def _in_column(
                 yield Violation("types", contract.types, table, fact, declared, path, reason)
             elif column == main.name and widened and fact.kind not in old[0].kinds:
                 yield Violation("types", contract.types, table, fact, "", path, reason)
-
-
-def describe(violation: Violation, table: str) -> str:
-    """Return a violation as a message has it: the thing, the rule and the place."""
-    return f"{table}: {violation.reason} - at `{show(violation.path)}`, where {violation.rule} are frozen."

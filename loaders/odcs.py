@@ -52,37 +52,23 @@ _FORMATS = {
     ("integer", "i128"): "HUGEINT", ("integer", "u64"): "HUGEINT", ("integer", "u128"): "HUGEINT",
 }  # fmt: skip
 _ZONED = {"TIMESTAMP": "TIMESTAMPTZ", "TIME": "TIMETZ"}
+_CALLED = {
+    # what databases call a type, sizes aside
+    "BOOLEAN": "BOOL",
+    "BIGINT": "TINYINT, SMALLINT, INT, INTEGER, INT2, INT4, INT8, INT32, INT64, LONG, SERIAL, BIGSERIAL",
+    "HUGEINT": "UBIGINT, INT128",
+    "DOUBLE": "DOUBLE PRECISION, FLOAT, FLOAT4, FLOAT8, FLOAT64, REAL",
+    "DECIMAL(38,9)": "DECIMAL, NUMERIC",  # as `contract.model_columns` has it
+    "VARCHAR": "CHAR, CHARACTER, CHARACTER VARYING, BPCHAR, NVARCHAR, STRING, TEXT",
+    "TIME": "TIME WITHOUT TIME ZONE",
+    "TIMETZ": "TIME WITH TIME ZONE",
+    "TIMESTAMP": "DATETIME, TIMESTAMP WITHOUT TIME ZONE, TIMESTAMP_NTZ",
+    "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE, TIMESTAMP_TZ, TIMESTAMP_LTZ",
+    "BLOB": "BYTEA, BYTES, BINARY, VARBINARY",
+    "JSON": "JSONB, VARIANT",
+}
 _PHYSICAL = {name: name for name in TYPED_BY_NAME} | {
-    name: type_
-    for type_, names in {
-        "BOOLEAN": ("BOOL",),
-        "BIGINT": (
-            "TINYINT",
-            "SMALLINT",
-            "INT",
-            "INTEGER",
-            "INT2",
-            "INT4",
-            "INT8",
-            "INT32",
-            "INT64",
-            "LONG",
-            "SERIAL",
-            "SMALLSERIAL",
-            "BIGSERIAL",
-        ),
-        "HUGEINT": ("UBIGINT", "INT128"),
-        "DOUBLE": ("DOUBLE PRECISION", "FLOAT", "FLOAT4", "FLOAT8", "FLOAT64", "REAL"),
-        "VARCHAR": ("CHAR", "CHARACTER", "CHARACTER VARYING", "BPCHAR", "NVARCHAR", "STRING", "TEXT"),
-        "TIME": ("TIME WITHOUT TIME ZONE",),
-        "TIMETZ": ("TIME WITH TIME ZONE",),
-        "TIMESTAMP": ("DATETIME", "TIMESTAMP WITHOUT TIME ZONE", "TIMESTAMP_NTZ"),
-        "TIMESTAMPTZ": ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP_TZ", "TIMESTAMP_LTZ"),
-        "BLOB": ("BYTEA", "BYTES", "BINARY", "VARBINARY"),
-        "JSON": ("JSONB", "VARIANT"),
-        "DECIMAL(38,9)": ("DECIMAL", "NUMERIC"),  # as `contract.model_columns` has it
-    }.items()
-    for name in names
+    name: type_ for type_, names in _CALLED.items() for name in names.split(", ")
 }
 _SIZED = re.compile(
     r"(?P<name>[A-Z_ ]+?) ?\( ?(?P<first>\d{1,9}) ?(?:, ?(?P<second>\d{1,9}) ?)?\)(?P<zone>[A-Z ]*)"

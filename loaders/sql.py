@@ -130,8 +130,13 @@ def value(plan: TablePlan, column: str) -> str:
 
 def misfit(kind: str, declared: str, name: str) -> str:
     """Return the condition under which a file column holds a value that its declared type does not take."""
-    found = decode(kind, ident(name))
+    found = _written(kind, name)
     return f"({ident(name)} IS NOT NULL AND NOT COALESCE({fits(kind, declared, found)}, false))"
+
+
+def _written(kind: str, name: str) -> str:
+    """Return a file column's value as it was written, so that a time in a string can be judged as text."""
+    return decode("text" if kind.startswith("iso_") else kind, ident(name))
 
 
 def _taken(source: Source, type_: str) -> str:
@@ -141,6 +146,7 @@ def _taken(source: Source, type_: str) -> str:
     if source.take == "all":
         return f"CAST({found} AS {type_})"
     if source.take == "fit":
+        found = _written(source.kind, source.id)
         return f"CASE WHEN {fits(kind, source.declared, found)} THEN TRY_CAST({found} AS {type_}) END"
     return f"CASE WHEN {misfit(kind, source.declared, source.id)} THEN CAST({found} AS {type_}) END"
 

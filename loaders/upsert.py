@@ -35,15 +35,17 @@ def insert_root(merge: Merge, lists: Lists) -> str:
     columns = {}
     for column in plan.table.columns:
         new = value(plan, column.name) if column.name in plan.sources else "NULL"
-        kept = f"o.{ident(column.name)}"
+        kept = f"o.{ident(f'old {column.name}')}"
         columns[column.name] = (
             f"CASE WHEN {_mentions(merge.root, lists, column.path)} THEN {new} ELSE {kept} END"
         )
+    # renamed, since a key of the user's may be called as a column of the package's files is
+    old = ", ".join(f"{ident(name)} AS {ident(f'old {name}')}" for name in ["_hr_id", *columns])
     columns |= {"_hr_id": "w.id", "_hr_load_id": str(merge.load_id)}
     return (
         f"INSERT INTO {merge.name} ({', '.join(map(ident, columns))})\nSELECT {', '.join(columns.values())}\n"
         f"FROM {relation(merge.root)} x JOIN {WINNERS} w ON x.i = w.i AND NOT w.gone\n"
-        f"LEFT JOIN {_OLD} o ON o._hr_id = w.id"
+        f'LEFT JOIN (SELECT {old} FROM {_OLD}) o ON o."old _hr_id" = w.id'
     )
 
 

@@ -64,10 +64,8 @@ def native_kind(type_: pa.DataType) -> str:
 
 def _plain_struct(array: pa.StructArray) -> pa.Array:
     names = [field.name for field in array.type]
-    if any(name.startswith(MARK) for name in names):
+    if not names or any(name.startswith(MARK) for name in names):  # an empty dict is no null
         raise _NotPlain
-    if not names:
-        return pa.nulls(len(array))
     return pa.StructArray.from_arrays([plain(field) for field in array.flatten()], names, mask=_mask(array))
 
 

@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import orjson
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.loaders.names import Path, show
-from headrace.loaders.odcs import TableContract, as_hint, write_contract
+from headrace.loaders.names import Path, as_hint, show
+from headrace.loaders.odcs import TableContract
+from headrace.loaders.odcs_writing import write_contract
 from headrace.loaders.schema import VERSIONED, Column, RootSchema, Table
 from headrace.loaders.sql import ident, literal
 

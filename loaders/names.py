@@ -138,3 +138,14 @@ def parse_hint(text: str) -> Path:
         path.append(key)
         path.extend([None] * ((len(part) - len(key)) // 2))
     return tuple(path)
+
+
+def as_hint(path: Path) -> str | None:
+    """Return the hint that means `path`; None where no hint can say it, as for a key with a dot.
+
+    >>> as_hint(("items", None, "unit price")), as_hint(("a.b",))
+    ('items[].unit price', None)
+    """
+    plain = "".join("[]" if step is None else f".{step}" for step in path).removeprefix(".")
+    quoted = show(path).removeprefix("$").removeprefix(".")
+    return next((text for text in (plain, quoted) if parse_hint(text) == path), None)

@@ -1,4 +1,4 @@
-"""Data contracts as files: the Open Data Contract Standard v3.1 (ODCS, bitol), read and written.
+"""Data contracts as files: the Open Data Contract Standard v3.1 (ODCS, bitol), read.
 
 A property of the contract stands for a key of the record: its `physicalName`, or else its `name`. Nested
 objects and arrays of objects become paths as hints have them (`user.zip`, `items[].sku`). A type is the
@@ -12,8 +12,7 @@ Written contracts use four custom properties that other tools may ignore: `headr
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path as FilePath
@@ -23,8 +22,7 @@ from typing import Any
 from headrace.errors import MissingExtra, UsageError, did_you_mean
 from headrace.loaders.contract import HELD_TO, MODES, Contract
 from headrace.loaders.kinds import TYPED_BY_NAME
-from headrace.loaders.names import Path, parse_hint, show
-from headrace.loaders.schema import VERSIONED, Column, RootSchema
+from headrace.loaders.names import Path, as_hint
 
 API_VERSION = "v3.1.0"
 # What a file may ask of the reader. YAML lets a short file stand for a giant one, by aliases of aliases.
@@ -32,7 +30,7 @@ MOST_BYTES = 4 << 20
 MOST_NODES = 250_000
 MOST_DEPTH = 100
 
-_RULES = ("tables", "columns", "types")
+RULES = ("tables", "columns", "types")
 _EITHER_KEYS = {
     "id", "name", "physicalName", "physicalType", "logicalType", "businessName", "description", "tags",
     "authoritativeDefinitions", "customProperties", "properties", "relationships", "quality",
@@ -43,15 +41,15 @@ _PROPERTY_KEYS = frozenset({
     "partitioned", "partitionKeyPosition", "classification", "encryptedName", "transformSourceObjects",
     "transformLogic", "transformDescription", "examples", "criticalDataElement",
 })  # fmt: skip
-_LOGICAL = {
+LOGICAL = {
     "string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE",
     "timestamp": "TIMESTAMP", "time": "TIME", "object": "JSON", "array": "JSON", "map": "JSON",
 }  # fmt: skip
-_FORMATS = {
+FORMATS = {
     ("string", "uuid"): "UUID", ("string", "date"): "DATE", ("string", "date-time"): "TIMESTAMPTZ",
     ("integer", "i128"): "HUGEINT", ("integer", "u64"): "HUGEINT", ("integer", "u128"): "HUGEINT",
 }  # fmt: skip
-_ZONED = {"TIMESTAMP": "TIMESTAMPTZ", "TIME": "TIMETZ"}
+ZONED = {"TIMESTAMP": "TIMESTAMPTZ", "TIME": "TIMETZ"}
 _CALLED = {
     # what databases call a type, sizes aside
     "BOOLEAN": "BOOL",
@@ -147,54 +145,6 @@ def parse_contract(data: bytes | str, file: str = "contract") -> dict[str, Table
             raise place["name"].refused(f"{table.name!r} is there twice; give each table one name.")
         tables[table.name] = table
     return tables
-
-
-def write_contract(
-    schemas: Mapping[str, RootSchema],
-    *,
-    name: str,
-    version: str,
-    contracts: Mapping[str, TableContract] | None = None,
-) -> str:
-    """Return tables of the warehouse as a contract; the same tables give the same text.
-
-    A key that has held values of several shapes, say numbers and lists, is a property for each of them.
-
-    Args:
-        schemas: What the catalogue knows, by root table.
-        name: The contract's name; its id is made from it.
-        version: The contract's own version.
-        contracts: What is known beyond the catalogue, by root table: keys, descriptions, tags, rules.
-    """
-    said = contracts or {}
-    document = {
-        "apiVersion": API_VERSION,
-        "kind": "DataContract",
-        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"headrace:{name}")),
-        "name": name,
-        "version": version,
-        "status": "active",
-        "schema": [
-            _written_table(root, schema, said.get(root) or TableContract(root))
-            for root, schema in schemas.items()
-        ],
-    }
-    text: str = _yaml("Writing").safe_dump(document, sort_keys=False, allow_unicode=True, width=1 << 20)
-    return text
-
-
-def as_hint(path: Path) -> str | None:
-    """Return the hint that means `path`; None where no hint can say it, as for a key with a dot.
-
-    >>> as_hint(("items", None, "unit price")), as_hint(("a.b",))
-    ('items[].unit price', None)
-    """
-    plain = "".join("[]" if step is None else f".{step}" for step in path).removeprefix(".")
-    quoted = show(path).removeprefix("$").removeprefix(".")
-    return next((text for text in (plain, quoted) if parse_hint(text) == path), None)
-
-
-# Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,19 +259,19 @@ def _with_all_below(place: _Place, path: Path) -> Iterator[tuple[Path, _Place]]:
 
 def _type(place: _Place) -> str:
     logical, options = place["logicalType"].text(), place["logicalTypeOptions"]
-    if logical and logical not in _LOGICAL:
-        raise place["logicalType"].refused(f"no type {logical!r}; {did_you_mean(logical, _LOGICAL)}")
-    type_ = _physical_type(place["physicalType"].text()) or _LOGICAL.get(logical)
+    if logical and logical not in LOGICAL:
+        raise place["logicalType"].refused(f"no type {logical!r}; {did_you_mean(logical, LOGICAL)}")
+    type_ = _physical_type(place["physicalType"].text()) or LOGICAL.get(logical)
     if type_ is None:
-        raise place["logicalType"].refused(f"is needed to know the type: one of {', '.join(_LOGICAL)}.")
+        raise place["logicalType"].refused(f"is needed to know the type: one of {', '.join(LOGICAL)}.")
     if not options.is_given:
         return type_
     written = options["format"].text()
     if not place["physicalType"].is_given:
-        type_ = _FORMATS.get((logical, written), type_)
+        type_ = FORMATS.get((logical, written), type_)
     if logical == "date" and type_ == "DATE" and "H" in written:  # before v3.1 a time had no other type
         type_ = "TIMESTAMP"
-    return _ZONED.get(type_, type_) if options["timezone"].flag() else type_
+    return ZONED.get(type_, type_) if options["timezone"].flag() else type_
 
 
 def _physical_type(text: str) -> str | None:
@@ -364,7 +314,7 @@ def _primary_key(found: Sequence[tuple[str, Path, _Place]]) -> tuple[str, ...]:
 
 def _contract(document: _Place, table: _Place) -> Contract:
     modes = _modes(document) | _modes(table)
-    chosen = {rule: modes.get(rule, getattr(HELD_TO, rule)) for rule in _RULES}
+    chosen = {rule: modes.get(rule, getattr(HELD_TO, rule)) for rule in RULES}
     is_closed = table["properties"].is_given  # a table without any leaves its columns to the data
     return Contract(chosen["tables"], chosen["columns"], chosen["types"], closed=is_closed)
 
@@ -376,8 +326,8 @@ def _modes(place: _Place) -> dict[str, str]:
         if not name.startswith("headrace."):
             continue
         rule, mode = name.removeprefix("headrace."), custom["value"]
-        if rule not in _RULES:
-            known = [f"headrace.{rule}" for rule in _RULES]
+        if rule not in RULES:
+            known = [f"headrace.{rule}" for rule in RULES]
             raise custom["property"].refused(f"no rule {name!r}; {did_you_mean(name, known)}")
         if mode.text() not in MODES:
             raise mode.refused(f"{name} cannot be {mode.text()!r}; {did_you_mean(mode.text(), MODES)}")
@@ -385,7 +335,7 @@ def _modes(place: _Place) -> dict[str, str]:
     return modes
 
 
-def _yaml(purpose: str) -> ModuleType:
+def yaml_library(purpose: str) -> ModuleType:
     try:
         import yaml  # an optional dependency
     except ImportError:
@@ -395,7 +345,7 @@ def _yaml(purpose: str) -> ModuleType:
 
 def _load(data: bytes | str, file: str) -> Any:
     """Return the document: plain data, of a size that is bounded before anything is built."""
-    yaml = _yaml("Reading")
+    yaml = yaml_library("Reading")
     if len(data) > MOST_BYTES:
         raise UsageError(f"{file} is larger than {MOST_BYTES >> 20} MB; a contract is not. Split it.")
     try:
@@ -436,128 +386,3 @@ def _check(yaml: ModuleType, data: bytes | str, file: str) -> None:
                 raise UsageError(f"{line}: more than {MOST_DEPTH} levels deep; a contract is not.")
         elif isinstance(event, yaml.CollectionEndEvent):
             add(*stack.pop())
-
-
-# Writing
-
-
-@dataclass(slots=True)
-class _Node:
-    """What has stood at one path of the records: a value, keys, a list, or several of these."""
-
-    table: str | None = None
-    column: Column | None = None
-    variants: list[Column] = field(default_factory=list)
-    fields: dict[str, _Node] = field(default_factory=dict)
-    items: _Node | None = None
-
-    def at(self, path: Path) -> _Node:
-        node = self
-        for step in path:
-            if step is None:
-                node.items = node.items or _Node()
-                node = node.items
-            else:
-                node = node.fields.setdefault(step, _Node())
-        return node
-
-
-def _tree(schema: RootSchema) -> _Node:
-    root = _Node()
-    for table in schema.tables.values():
-        top = root.at(table.path)
-        top.table = table.name
-        for column in table.columns:
-            if column.path in VERSIONED:  # no record has it
-                continue
-            node = top.at(column.path)
-            if column.variant:
-                node.variants.append(column)
-            else:
-                node.column = column
-    return root
-
-
-def _written_table(root: str, schema: RootSchema, said: TableContract) -> dict[str, Any]:
-    modes = [_custom(rule, getattr(said.contract, rule)) for rule in _RULES]
-    return _without_blanks(
-        name=root,
-        physicalName=said.physical_name or root,
-        logicalType="object",
-        physicalType="table",
-        description=said.description,
-        tags=list(said.table_tags),
-        customProperties=modes,
-    ) | {"properties": _written_fields(_tree(schema), (), said)}
-
-
-def _written_fields(node: _Node, path: Path, said: TableContract) -> list[dict[str, Any]]:
-    return [
-        {"name": key, **shape}
-        for key, child in node.fields.items()
-        for shape in _shapes(child, (*path, key), said)
-    ]
-
-
-def _shapes(node: _Node, path: Path, said: TableContract) -> Iterator[dict[str, Any]]:
-    """Yield a property, all but its name, for each shape that the values at a path have had."""
-    if node.column is not None:
-        yield _written_column(node.column, node.variants, path, said)
-    if node.fields or (node.table is not None and node.column is None and node.items is None):
-        yield _written(path, said, logicalType="object") | {"properties": _written_fields(node, path, said)}
-    if node.items is not None:
-        for shape in _shapes(node.items, (*path, None), said):
-            custom = [_custom("table", node.items.table)] if node.items.table else []
-            yield _written(path, said, custom, logicalType="array") | {"items": shape}
-
-
-def _written_column(
-    column: Column, variants: Sequence[Column], path: Path, said: TableContract
-) -> dict[str, Any]:
-    logical, options = _written_type(column.type)
-    custom = [] if column.name == (path[-1] or "value") else [_custom("column", column.name)]
-    if variants:
-        custom.append(_custom("variants", [{"column": one.name, "type": one.type} for one in variants]))
-    named = (as_hint(path), column.name)
-    position = next((at for at, key in enumerate(said.primary_key, 1) if key in named), None)
-    return _written(
-        path, said, custom,
-        logicalType=logical, physicalType=column.type, logicalTypeOptions=options,
-        primaryKey=position is not None, primaryKeyPosition=position,
-    )  # fmt: skip
-
-
-def _written(
-    path: Path, said: TableContract, custom: Sequence[Any] = (), **known: Any
-) -> dict[str, Any]:  # fmt: skip
-    """Return a property of what is known and what was said of its path; nothing of a path without a hint."""
-    hint: Any = as_hint(path)
-    return _without_blanks(
-        **known,
-        required=hint in said.required,
-        description=said.descriptions.get(hint),
-        tags=list(said.tags.get(hint, ())),
-        classification=said.classifications.get(hint),
-        customProperties=custom,
-    )
-
-
-def _written_type(type_: str) -> tuple[str, dict[str, Any]]:
-    """Return the logical type, and the options that tell it from others of that logical type."""
-    if type_.startswith("DECIMAL("):
-        return "number", {}
-    for (logical, format_), found in _FORMATS.items():
-        if found == type_ and type_ in {"UUID", "HUGEINT"}:
-            return logical, {"format": format_}
-    for naive, zoned in _ZONED.items():
-        if zoned == type_:
-            return naive.lower(), {"timezone": True}
-    return next((logical for logical, found in _LOGICAL.items() if found == type_), "string"), {}
-
-
-def _custom(rule: str, value: Any) -> dict[str, Any]:
-    return {"property": f"headrace.{rule}", "value": value}
-
-
-def _without_blanks(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value}

@@ -29,7 +29,7 @@ import pyarrow.json as pj
 
 from headrace.loaders.arrow import native_kind
 from headrace.loaders.exact import content_hash
-from headrace.loaders.facts import Facts, TableFacts
+from headrace.loaders.facts import Facts, TableFacts, place
 from headrace.loaders.infer import ISO_PATTERNS, string_kind
 from headrace.loaders.kinds import CLEAR, NESTED, NULL, SAFE_INT, spec
 from headrace.loaders.lines import is_mark, user_key
@@ -73,9 +73,10 @@ class ColumnarShredder:
             lines: Records as JSON, one each.
         """
         kept = list(range(len(lines)))
-        odd: set[int] = set()
+        # the reader crashes on a record that is null or a list, and takes a null in a list for a zero
+        odd = {at for at in kept if lines[at][:1] != b"{"}
         if any(b"null" in line for line in lines):
-            odd = {at for at in kept if _LIST_NULL.search(lines[at])}
+            odd |= {at for at in kept if _LIST_NULL.search(lines[at])}
         yield from self._shred(first, lines, [at for at in kept if at not in odd], odd)
 
     def shred_table(self, first: int, table: pa.Table) -> Tables | None:
@@ -186,6 +187,7 @@ class _Block:
         self._facts = facts
         self._watched = watched
         self._tables: Tables = {}
+        self._position = 0
 
     def tables(self, parsed: pa.Table, ordinals: np.ndarray) -> Tables:
         columns = {"i": _int64(ordinals)}
@@ -219,7 +221,7 @@ class _Block:
             table.column(path, NULL)
         else:
             for kind, values in self._kinds(array, (table.path, path) in self._watched):
-                columns[table.column(path, kind, _first(table, path, values, roots))] = values
+                columns[table.column(path, kind, self._first(table, path, values, roots))] = values
 
     def _items(
         self, table: TableFacts, path: Path, array: pa.Array, ordinals: np.ndarray, roots: np.ndarray
@@ -249,7 +251,15 @@ class _Block:
     ) -> None:  # fmt: skip
         if texts.null_count < len(texts):
             stored = _STORED.get(spec(kind).stored, pa.string())
-            columns[table.column(path, kind, _first(table, path, texts, roots))] = pc.cast(texts, stored)
+            columns[table.column(path, kind, self._first(table, path, texts, roots))] = pc.cast(texts, stored)
+
+    def _first(self, table: TableFacts, path: Path, values: pa.Array, roots: np.ndarray) -> int | None:
+        """Return the place of the first value, where that is not known yet: blocks come in order."""
+        self._position += 1
+        if path in table.first:
+            return None
+        is_valid = np.asarray(values.is_valid().to_pylist()) if values.null_count else np.ones(1, dtype=bool)
+        return place(int(roots[int(np.argmax(is_valid))]), self._position)
 
     @staticmethod
     def _kinds(array: pa.Array, watched: bool) -> list[tuple[str, pa.Array]]:
@@ -263,14 +273,6 @@ class _Block:
         if pa.types.is_string(array.type):
             return _split_strings(array, watched)
         return [(native_kind(array.type), array)]
-
-
-def _first(table: TableFacts, path: Path, values: pa.Array, roots: np.ndarray) -> int | None:
-    """Return the number of the first record with a value, where that is not known yet."""
-    if path in table.first:
-        return None  # blocks come in order, so what is known is earlier
-    is_valid = np.asarray(values.is_valid().to_pylist()) if values.null_count else np.ones(1, dtype=bool)
-    return int(roots[int(np.argmax(is_valid))])
 
 
 def _split_integers(array: pa.Array) -> list[tuple[str, pa.Array]]:

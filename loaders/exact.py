@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.loaders.facts import Facts, TableFacts
+from headrace.loaders.facts import Facts, TableFacts, place
 from headrace.loaders.infer import scalar
 from headrace.loaders.kinds import CLEAR, NESTED, NULL
 from headrace.loaders.lines import exact_json, read_mark, user_key
@@ -109,8 +109,10 @@ class _Shredder:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.rows: Rows = defaultdict(list)
+        self._position = 0
 
     def record(self, ordinal: int, value: Any, content: int | None) -> None:
+        self._position = 0
         row = {"i": ordinal} if content is None else {"i": ordinal, "h": content}
         self.rows[()].append(row)
         self._value(row, self.facts.root, (), value, ordinal)
@@ -134,7 +136,8 @@ class _Shredder:
             return
         else:
             kind, kept = scalar(value)
-        row[table.column(path, kind, root)] = kept
+        self._position += 1
+        row[table.column(path, kind, place(root, self._position))] = kept
 
     def _children(
         self, row: dict[str, Any], table: TableFacts, path: Path, items: list[Any], root: int

@@ -42,7 +42,7 @@ class TableFacts:
         rows: How many rows there are; the next ordinal of a child table.
         columns: How many columns the files have.
         facts: What was met at each path, in order.
-        first: The number of the first record with a value at each path: which of two came first.
+        first: The place of the first value at each path: which of two came first.
     """
 
     path: Path
@@ -53,20 +53,20 @@ class TableFacts:
     first: dict[Path, int] = field(default_factory=dict)
 
     def came(self, path: Path) -> float:
-        """Return the number of the first record with a value at `path`; after all others if none has."""
+        """Return the place of the first value at `path`; after all others if there is none."""
         return self.first.get(path, float("inf"))
 
-    def column(self, path: Path, kind: str, ordinal: int | None = None) -> str:
+    def column(self, path: Path, kind: str, place: int | None = None) -> str:
         """Return the name in the files of the column for this path and kind, new if need be.
 
         Args:
             path: Where the value stands, below the table's own path.
             kind: Its kind.
-            ordinal: The number of a record that has a value there.
+            place: Where a value stands in the stream; see `place`.
         """
         key = (path, kind)
-        if ordinal is not None and ordinal < self.first.get(path, ordinal + 1):
-            self.first[path] = ordinal
+        if place is not None and place < self.first.get(path, place + 1):
+            self.first[path] = place
         found = self.facts.get(key)
         if found is None:
             name = ""
@@ -78,6 +78,11 @@ class TableFacts:
     def file_columns(self) -> dict[str, str]:
         """Return the kind of each column that the files may have, by its name there."""
         return {fact.id: fact.kind for fact in self.facts.values() if fact.id}
+
+
+def place(record: int, position: int) -> int:
+    """Return where a value stands in a stream: the record's number, then its position in the record."""
+    return (record << 32) + position
 
 
 @dataclass(slots=True)

@@ -266,8 +266,8 @@ def test_bundled_flows_build(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("hint", "text", "value"),
-    [("int", "7", 7), ("float", "7", 7.0), ("bool", "true", True), ("bool", "false", False), ("str", "7", "7"),
-     ("Any", "7", "7"), ("list", "7", "7")],
+    [("int", "7", 7), ("float", "7", 7.0), ("bool", "true", True), ("bool", "false", False),
+     ("str", "7", "7"), ("Any", "7", "7"), ("list", "7", "7")],
 )  # fmt: skip
 def test_inputs_as_text(make_flow: MakeFlow, hint: str, text: str, value: Any) -> None:
     """Inputs from a command line come in the type that the flow asks for."""

@@ -98,7 +98,7 @@ def test_run(here: Path, capsys: Captured) -> None:
     ],
 )
 def test_inputs_of_a_flow(here: Path, words: list[str]) -> None:
-    """Options that the command does not know are inputs, with hyphens or underscores, before or after others."""
+    """Options that the command does not know are inputs, hyphens or underscores in their names."""
     assert 0 == main(["run", *words, "--into", "w.duckdb"])
     with headrace.connect(here / "w.duckdb") as warehouse:
         assert [(2, "x y")] == warehouse.query("SELECT count(*), any_value(shop) FROM shop.orders")
@@ -144,8 +144,8 @@ def test_runs_that_fail(here: Path, capsys: Captured, words: list[str], code: in
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["rnu"], ["run"], ["schema"], ["preview"], ["query", "SELECT 1", "--yaml"], ["loads", "-n", "x"],
-              ["query", "SELECT 1", "--csv", "--json"]]
+    "words", [[], ["rnu"], ["run"], ["schema"], ["preview"], ["query", "SELECT 1", "--yaml"],
+              ["loads", "-n", "x"], ["query", "SELECT 1", "--csv", "--json"]]
 )  # fmt: skip
 def test_usage(words: list[str], capsys: Captured) -> None:
     """A command that cannot be read leaves with 2 and says how it is used."""

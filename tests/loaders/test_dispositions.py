@@ -216,7 +216,7 @@ def test_targets_that_cannot_work(warehouse: Warehouse, options: dict[str, Any],
         headrace.load(source(), **{"table": "t", "into": warehouse, **options})
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     st.lists(
         st.lists(

@@ -41,8 +41,8 @@ def load(warehouse: Warehouse, *batches: list[Any], **options: Any) -> None:
 
 def changes(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     return warehouse.query(
-        "SELECT load_id, change, table_name, column_name, old, new, source_path FROM _headrace.schema_changes "
-        "ORDER BY load_id, rowid"
+        "SELECT load_id, change, table_name, column_name, old, new, source_path "
+        "FROM _headrace.schema_changes ORDER BY load_id, rowid"
     )
 
 
@@ -59,7 +59,8 @@ def changes(warehouse: Warehouse) -> list[tuple[Any, ...]]:
         ({"a": "int"}, [(("a",), "hugeint")], ["widen column t.a from BIGINT to HUGEINT"]),
         ({"a": "bigint"}, [(("a",), "double")], ["add column t.a__v_double DOUBLE"]),
         ({"a": "double"}, [(("a",), "int")], []),
-        ({"a": "decimal(5,2)"}, [(("a",), "decimal(7,3)")], ["widen column t.a from DECIMAL(5,2) to DECIMAL(7,3)"]),
+        ({"a": "decimal(5,2)"}, [(("a",), "decimal(7,3)")],
+         ["widen column t.a from DECIMAL(5,2) to DECIMAL(7,3)"]),
         ({"a": "int"}, [(("a",), "text")], ["add column t.a__v_text VARCHAR"]),
         ({"a": "text"}, [(("a",), "int")], ["add column t.a__v_bigint BIGINT"]),
         ({"a": "text"}, [(("a",), "iso_date")], []),  # it reads as a time, and stays the text it is

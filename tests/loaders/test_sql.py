@@ -45,10 +45,16 @@ LOADS: dict[str, tuple[Target, list[list[Any]]]] = {
     "append_first": (Target("orders", "shop"), [FIRST]),
     "append_nothing": (Target("orders", "shop"), [[]]),
     "append_again": (Target("orders", "shop"), [FIRST, FIRST]),
-    "add_columns": (Target("orders", "shop"), [FIRST, [{"note": "x", "items": [{"gift": True}], "tags": ["y"]}]]),
+    "add_columns": (
+        Target("orders", "shop"),
+        [FIRST, [{"note": "x", "items": [{"gift": True}], "tags": ["y"]}]],
+    ),
     "widen": (Target("orders"), [[{"n": 1, "m": None}], [{"n": 0.5, "m": b"x"}]]),
     "variant": (Target("orders"), [[{"n": 1}], [{"n": "one"}, {"n": 2}]]),
-    "several_kinds": (Target("orders"), [[{"n": 1}, {"n": 2**60}, {"n": 2**70}, {"t": "2026-01-31"}, {"t": "?"}]]),
+    "several_kinds": (
+        Target("orders"),
+        [[{"n": 1}, {"n": 2**60}, {"n": 2**70}, {"t": "2026-01-31"}, {"t": "?"}]],
+    ),
     "replace": (Target("orders", write_disposition="replace"), [FIRST, [{"id": 2}]]),
     "replace_by_nothing": (Target("orders", write_disposition="replace"), [FIRST, []]),
     "merge_one_key": (Target("orders", primary_key=("id",), write_disposition="merge"), [FIRST, FIRST]),
@@ -58,7 +64,8 @@ LOADS: dict[str, tuple[Target, list[list[Any]]]] = {
     ),
     "rekey": (
         Target("orders", primary_key=("shop", "id"), write_disposition="merge"),
-        [[{"shop": "a", "id": "it's", "tags": ["x"]}], [Rekey("id", "it's", 'new"'), {"shop": "a", "id": "b"}]],
+        [[{"shop": "a", "id": "it's", "tags": ["x"]}],
+         [Rekey("id", "it's", 'new"'), {"shop": "a", "id": "b"}]],
     ),
     "hints": (
         Target("orders", columns={"price": "DECIMAL(18,2)", "meta": "JSON", "items[].sku": "VARCHAR"}),

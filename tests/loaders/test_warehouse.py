@@ -104,7 +104,7 @@ def test_files_of_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_a_path_that_duckdb_misreads(tmp_path: Path) -> None:
-    """DuckDB takes a question mark for the end of the path: such a path is refused before anything is read."""
+    """DuckDB takes a question mark for the end of the path: such a path is refused at once."""
     (tmp_path / "what?").mkdir()
     with pytest.raises(UsageError, match=r"what\?"):
         headrace.load([{"id": 1}], "t", into=tmp_path / "what?" / "shop.duckdb")

@@ -1,0 +1,385 @@
+"""The verbs of the catalogue: a schema's history, its changes on purpose, lineage and quarantine."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headrace
+from headrace.cli import main
+from headrace.loaders.contract import Contract
+from headrace.loaders.target import Target
+
+HOLD = """
+import sys
+import headrace
+with headrace.connect(sys.argv[1]) as warehouse:
+    warehouse.query("SELECT 1")
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+STRICT = Contract(columns="quarantine")
+USERS = Target("users", "shop", primary_key=("id",), write_disposition="merge", contract=STRICT)
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a warehouse: users with tags, and one record in quarantine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HEADRACE_WAREHOUSE", raising=False)
+    with headrace.connect("w.duckdb") as warehouse:
+        warehouse.load([{"id": 1, "age": 30, "tags": [{"t": "x"}]}], USERS, source="shop.users@1111")
+        late = {"id": 2, "age": 40, "wrote": {"at": "2026-01-31T10:00:00Z", "\x01": 2**70}}
+        warehouse.load([{"id": 1, "age": 30.5}, late], USERS, source="shop.users@2222")
+    return tmp_path
+
+
+def rows(captured: Captured) -> list[Any]:
+    """Return what was written as JSON lines."""
+    return [json.loads(line) for line in captured.readouterr().out.splitlines()]
+
+
+def columns(where: Path) -> list[str]:
+    """Return the columns that the catalogue knows."""
+    with headrace.connect(where / "w.duckdb") as warehouse:
+        found = warehouse.query(
+            "SELECT table_schema || '.' || table_name || '.' || column_name || ' ' || data_type "
+            "FROM _headrace.columns ORDER BY ALL"
+        )
+    return [name for (name,) in found]
+
+
+def test_schema_history(here: Path, capsys: Captured) -> None:
+    """Every change, newest first; of one table, if it is named."""
+    assert 0 == main(["schema", "history", "shop.users", "--json"])
+
+    changes = rows(capsys)
+
+    assert [
+        (2, "widen column", "age", "BIGINT", "DOUBLE", "$.age", "shop.users@2222"),
+        (1, "add column", "age", None, "BIGINT", "$.age", "shop.users@1111"),
+    ] == [
+        tuple(one[key] for key in ("load_id", "change", "column", "old", "new", "source_path", "source"))
+        for one in changes
+        if one["column"] == "age"
+    ]
+    assert {"shop.users"} == {one["table"] for one in changes}
+    assert 0 == main(["schema", "history", "--json"])
+    assert {"shop.users", "shop.users__tags"} == {one["table"] for one in rows(capsys)}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["1", "2"], [("widen column", "age", "BIGINT", "DOUBLE")]),
+        (["2", "1"], [("widen column", "age", "DOUBLE", "BIGINT")]),
+        (["2", "2"], []),
+        (["2"], [("rename column", "years", "age", "years")]),
+        (["1"], [("rename column", "years", "age", "years"), ("widen column", "years", "BIGINT", "DOUBLE")]),
+    ],
+)
+def test_schema_diff(here: Path, capsys: Captured, words: list[str], expected: list[tuple[str, ...]]) -> None:
+    """What became of the schema between two loads, or since one, in any of the readers' forms."""
+    assert 0 == main(["schema", "rename", "shop.users.age", "years"])
+
+    capsys.readouterr()
+
+    assert 0 == main(["schema", "diff", *words, "--csv"])
+    assert [
+        ["change", "table", "column", "old", "new"],
+        *([change, "shop.users", *rest] for change, *rest in expected),
+    ] == list(csv.reader(io.StringIO(capsys.readouterr().out)))
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "found"),
+    [
+        ("json", [], ['"name": "users"', '"users__tags"']),
+        ("json", ["shop"], ['"name": "users"', '"users__tags"']),
+        ("json", ["shop.users__tags"], ['"name": "users"']),  # a child table belongs to its root
+        ("ddl", ["shop.users"], ['CREATE TABLE "shop"."users"', '"age" DOUBLE']),
+        ("mermaid", ["shop.users"], ["erDiagram", "users__tags"]),
+    ],
+)
+def test_schema_export(here: Path, capsys: Captured, form: str, name: list[str], found: list[str]) -> None:
+    """The tables of a schema, or of one root, as text for other tools."""
+    assert 0 == main(["schema", "export", *name, "--form", form])
+
+    out = capsys.readouterr().out
+
+    assert [True] * len(found) == [text in out for text in found]
+    if form == "json":
+        assert "shop" == json.loads(out)["schema"]
+
+
+def test_schema_export_is_a_contract(here: Path, capsys: Captured) -> None:
+    """The data contract has the key of the resource."""
+    yaml = pytest.importorskip("yaml")
+
+    assert 0 == main(["schema", "export", "--form", "odcs"])
+
+    (table,) = yaml.safe_load(capsys.readouterr().out)["schema"]
+    assert ["id"] == [column["name"] for column in table["properties"] if column.get("primaryKey")]
+
+
+def test_which_schema(here: Path, capsys: Captured) -> None:
+    """Where there are several, the choice is the user's."""
+    headrace.load([{"id": 1}], "other.t", into=here / "w.duckdb")
+
+    assert 2 == main(["schema", "export"])
+    assert "it has: other, shop" in capsys.readouterr().err
+    assert 0 == main(["schema", "export", "other"])
+
+
+@pytest.mark.parametrize(
+    ("words", "line", "expected"),
+    [
+        (
+            ["rename", "shop.users.age", "years"],
+            "rename column shop.users.age to years",
+            ["shop.users.id BIGINT", "shop.users.years DOUBLE", "shop.users__tags.t VARCHAR"],
+        ),
+        (
+            ["rename", "shop.users__tags", "labels"],
+            "rename table shop.users__tags to labels",
+            ["shop.labels.t VARCHAR", "shop.users.age DOUBLE", "shop.users.id BIGINT"],
+        ),
+        (
+            ["drop", "shop.users.age"],
+            "drop column shop.users.age DOUBLE",
+            ["shop.users.id BIGINT", "shop.users__tags.t VARCHAR"],
+        ),
+        (
+            ["drop", "shop.users__tags"],
+            "drop table shop.users__tags",
+            ["shop.users.age DOUBLE", "shop.users.id BIGINT"],
+        ),
+        (
+            ["retype", "shop.users.age", "decimal(18, 2)"],
+            "retype column shop.users.age from DOUBLE to DECIMAL(18,2)",
+            ["shop.users.age DECIMAL(18,2)", "shop.users.id BIGINT", "shop.users__tags.t VARCHAR"],
+        ),
+    ],
+)
+def test_migrations(here: Path, capsys: Captured, words: list[str], line: str, expected: list[str]) -> None:
+    """What a dry run writes as data is what the same call then does, and says as a message."""
+    before = columns(here)
+
+    assert 0 == main(["schema", *words, "--dry-run"])
+    assert (f"{line}\n", "") == capsys.readouterr()
+    assert before == columns(here)
+    assert 0 == main(["schema", *words])
+    assert ("", f"  {line}\n") == capsys.readouterr()
+    assert expected == columns(here)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["schema", "history", "shop.user"], 2, "did you mean 'shop.users'"),
+        (["schema", "diff", "1", "9"], 2, "There is no load 9; the newest is 2"),
+        (["schema", "export", "shop.user"], 2, "did you mean 'shop.users'"),
+        (["schema", "rename", "shop.users", "people"], 2, "Give the resource table='people'"),
+        (["schema", "rename", "shop.users.age", "id"], 2, "has a column 'id' already"),
+        (["schema", "rename", "shop.users.aeg", "x"], 2, "did you mean 'age'"),
+        (["schema", "rename", "users", "x"], 2, "No load made a table 'users'"),
+        (["schema", "drop", "shop.users.id"], 2, "one of the keys by which the resource merges"),
+        (["schema", "drop", "shop.users"], 2, "only child tables can be dropped"),
+        (["schema", "drop", 'shop.users"; DROP TABLE x; --'], 2, "No load made a table"),
+        (["schema", "retype", "shop.users", "BIGINT"], 2, "'shop.users' is a table; write TABLE.COLUMN"),
+        (["schema", "retype", "shop.users.age", "MONEY"], 2, "no type 'MONEY'"),
+        (["schema", "retype", "shop.users.age", "BIGINT"], 1, "cannot become BIGINT: 1 of its values"),
+        (["schema", "retype", "shop.users.age", "BIGINT", "--dry-run"], 1, "cannot become BIGINT"),
+        (["schema", "drop", "shop.users.age", "-w", "none.duckdb"], 2, "There is no warehouse 'none.duckdb'"),
+        (["schema", "drop", "shop.users.age", "-w", ":memory:"], 2, "There is no warehouse ':memory:'"),
+        (["lineage", "shop.users.aeg"], 2, "did you mean 'age'"),
+        (["lineage", "shop.users"], 2, "No load made a table 'shop'"),
+        (["lineage", "shop.users", "--row", "7"], 2, "has no row whose _hr_id is 7"),
+        (["lineage", "shop.user", "--row", "7"], 2, "did you mean 'shop.users'"),
+        (["quarantine", "show", "2", "0"], 2, "There is no record 0 of load 2 in quarantine"),
+        (["quarantine", "show", "-1", "1"], 2, "There is no record 1 of load -1"),
+        (["quarantine", "replay", "shop.user"], 2, "did you mean 'shop.users'"),
+        (["quarantine", "replay", "shop.users__tags"], 2, "name its root"),
+        (["quarantine", "replay", "--contract", "freeze"], 3, "The contract freezes columns"),
+        (["quarantine", "replay", "-w", "none.duckdb"], 2, "There is no warehouse 'none.duckdb'"),
+    ],
+)
+def test_verbs_that_fail(here: Path, capsys: Captured, words: list[str], code: int, message: str) -> None:
+    """What cannot be leaves with a code, one message, and everything as it was; no file is made."""
+    before = columns(here)
+
+    assert code == main(words)
+
+    captured = capsys.readouterr()
+
+    assert message in captured.err and captured.err.startswith("headrace: ")
+    assert ("", before) == (captured.out, columns(here))
+    assert ["w.duckdb"] == [path.name for path in here.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["lineage"], ["quarantine"], ["quarantine", "show", "1"], ["quarantine", "show", "x", "1"],
+     ["quarantine", "replay", "--contract", "evlove"], ["quarantine", "replay", "--load", "x"],
+     ["schema", "diff"], ["schema", "diff", "a"], ["schema", "export", "--form", "pdf"],
+     ["schema", "rename", "t.a"], ["schema", "retype", "t.a"], ["schema", "drop"],
+     ["lineage", "t.a", "--row", "x"], ["lineage", "t.a", "--csv", "--json"]],
+)  # fmt: skip
+def test_usage(words: list[str], capsys: Captured) -> None:
+    """A command that cannot be read leaves with 2 and says how it is used."""
+    with pytest.raises(SystemExit) as left:
+        main(words)
+
+    assert 2 == left.value.code
+    assert "usage: headrace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["lineage"], ["quarantine"], ["quarantine", "list"], ["quarantine", "show"], ["quarantine", "replay"],
+     ["schema", "history"], ["schema", "diff"], ["schema", "export"], ["schema", "rename"],
+     ["schema", "drop"], ["schema", "retype"]],
+)  # fmt: skip
+def test_help(words: list[str], capsys: Captured) -> None:
+    """Every verb explains itself."""
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--help"])
+
+    assert 0 == left.value.code
+    assert "usage: headrace" in capsys.readouterr().out
+
+
+def test_lineage_of_a_column(here: Path, capsys: Captured) -> None:
+    """What became of a column, its birth first, with what made it and where its values stand."""
+    main(["schema", "rename", "shop.users.age", "years"])
+    capsys.readouterr()
+
+    assert 0 == main(["lineage", "shop.users.years", "--json"])
+
+    found = rows(capsys)
+
+    assert [
+        (1, "add column", None, "BIGINT", "shop.users@1111"),
+        (2, "widen column", "BIGINT", "DOUBLE", "shop.users@2222"),
+        (2, "rename column", "age", "years", "migration"),
+    ] == [(one["load_id"], one["change"], one["old"], one["new"], one["source"]) for one in found]
+    assert {("shop.users", "years", "$.age")} == {
+        (one["table"], one["column"], one["source_path"]) for one in found
+    }
+
+
+def test_lineage_of_a_row(here: Path, capsys: Captured) -> None:
+    """A row and the rows above it, each with its load and what made that."""
+    assert 0 == main(["query", "SELECT _hr_id FROM shop.users", "--json"])
+
+    (row,) = rows(capsys)
+
+    assert 0 == main(["lineage", "shop.users", "--row", str(row["_hr_id"]), "--json"])
+
+    (found,) = rows(capsys)
+
+    assert ("shop.users", 2, "shop.users@2222", 0) == tuple(
+        found[key] for key in ("table", "load_id", "source", "record")
+    )
+
+
+def test_quarantine_list(here: Path, capsys: Captured) -> None:
+    """Every record with its rule and its reason; of one table, if it is named."""
+    assert 0 == main(["quarantine", "list", "shop.users", "--json"])
+
+    (found,) = rows(capsys)
+
+    assert (2, "shop.users", 1, "columns", None) == tuple(
+        found[key] for key in ("load_id", "table", "record", "rule", "replayed")
+    )
+    assert "is new" in found["reason"]
+    assert 0 == main(["quarantine", "list", "other.users", "--json"])
+    assert [] == rows(capsys)
+
+
+def test_quarantine_show(here: Path, capsys: Captured) -> None:
+    """The record as it came, its marks turned into plain JSON."""
+    expected = {"id": 2, "age": 40, "wrote": {"at": "2026-01-31T10:00:00Z", "\x01": 2**70}}
+
+    assert 0 == main(["quarantine", "show", "2", "1"])
+
+    out = capsys.readouterr().out
+
+    assert (expected, "{\n") == (json.loads(out), out[:2])
+    assert 0 == main(["quarantine", "show", "2", "1", "--json"])
+    assert [expected] == rows(capsys)
+
+
+@pytest.mark.parametrize("words", [[], ["shop.users"], ["--load", "2"], ["shop.users", "--load", "2"]])
+def test_quarantine_replay(here: Path, capsys: Captured, words: list[str]) -> None:
+    """Under the contract of the last load the record stays; under another one it lands, and only once."""
+    assert 0 == main(["quarantine", "replay", *words])
+    assert "shop.users: 0 replayed in load 3, 1 still in quarantine\n" == capsys.readouterr().err
+    assert 0 == main(["quarantine", "replay", *words, "--contract", "evolve"])
+    assert ("", "shop.users: 1 replayed in load 4, 0 still in quarantine\n") == capsys.readouterr()
+    assert 0 == main(["quarantine", "replay", *words, "--contract", "evolve"])
+    assert capsys.readouterr().err in ("", "shop.users: 0 replayed, 0 still in quarantine\n")
+    assert 0 == main(["quarantine", "list", "--json"])
+    assert [4] == [row["replayed"] for row in rows(capsys)]
+    assert "shop.users.wrote__at TIMESTAMPTZ" in columns(here)
+
+
+def test_quarantine_replay_of_another_load(here: Path, capsys: Captured) -> None:
+    """`--load` names a load that kept nothing aside: nothing is done."""
+    assert 0 == main(["quarantine", "replay", "--load", "1", "--contract", "evolve"])
+    assert "shop.users: 0 replayed, 0 still in quarantine\n" == capsys.readouterr().err
+
+
+READERS = [
+    ["schema", "history"], ["schema", "diff", "0"], ["schema", "export"], ["lineage", "t.a"],
+    ["lineage", "t", "--row", "1"], ["quarantine", "list"], ["quarantine", "show", "1", "0"],
+    ["schema", "drop", "t.a", "--dry-run"],
+]  # fmt: skip
+WRITERS = [
+    ["schema", "rename", "shop.users.age", "x"], ["schema", "drop", "shop.users.age"],
+    ["schema", "retype", "shop.users.age", "VARCHAR"], ["quarantine", "replay"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [*READERS, *WRITERS[:3], ["quarantine", "replay", "t"]], ids=" ".join)
+def test_a_file_without_a_catalogue(here: Path, capsys: Captured, words: list[str]) -> None:
+    """A DuckDB file that headrace has never loaded into is told of as such."""
+    import duckdb
+
+    duckdb.connect(str(here / "other.duckdb")).close()
+
+    assert 2 == main([*words, "-w", "other.duckdb"])
+    assert capsys.readouterr().err.startswith("headrace: ")
+
+
+def test_locked(here: Path, capsys: Captured) -> None:
+    """While another process has the warehouse open, whoever reads or writes leaves with 75."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, "w.duckdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert b"open\n" == other.stdout.readline()
+        codes = [main(words) for words in (*READERS, *WRITERS)]
+        other.communicate()
+
+    assert [75] * len(codes) == codes
+    assert len(codes) == capsys.readouterr().err.count("is open in another process")
+
+
+def test_tables_are_written_for_people(here: Path, capsys: Captured) -> None:
+    """Without a form the rows are an aligned table, times as people write them."""
+    assert 0 == main(["schema", "history", "shop.users"])
+
+    lines = capsys.readouterr().out.splitlines()
+
+    assert ["load_id", "changed", "change", "table"] == lines[0].split()[:4]
+    assert "T" not in lines[2].split("  ")[1]

@@ -31,7 +31,7 @@ from headrace.loaders.arrow import native_kind
 from headrace.loaders.exact import content_hash
 from headrace.loaders.facts import Facts, TableFacts, place
 from headrace.loaders.infer import ISO_PATTERNS, string_kind
-from headrace.loaders.kinds import CLEAR, NESTED, NULL, SAFE_INT, spec
+from headrace.loaders.kinds import MENTIONS, NESTED, NULL, SAFE_INT, spec
 from headrace.loaders.lines import is_mark, user_key
 from headrace.loaders.names import Path, find_key, parse_hint
 
@@ -414,8 +414,9 @@ def _at(parsed: pa.Table, path: Path) -> pa.Array | None:
         columns = {}
         if pa.types.is_struct(column.type):
             fields = dict(zip((field.name for field in column.type), column.flatten(), strict=True))
-            if len(fields) == 1 and is_mark(next(iter(fields))) and CLEAR not in next(iter(fields)):
-                column = next(iter(fields.values()))
+            name = next(iter(fields), "")
+            if len(fields) == 1 and is_mark(name) and name[1:] not in MENTIONS:
+                column = fields[name]
             columns = {user_key(name): field for name, field in fields.items() if not is_mark(name)}
     is_value = column is not None and not pa.types.is_nested(column.type)
     return column if is_value else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from headrace.loaders.casts import fits
 from headrace.loaders.facts import Fact, Facts, TableFacts
-from headrace.loaders.kinds import CLEAR, NESTED, NULL, STRINGS, accepts, rank, spec
+from headrace.loaders.kinds import CLEAR, MENTIONS, NESTED, NULL, STRINGS, accepts, rank, spec
 from headrace.loaders.names import RESERVED, Path, column_name, distinct, table_name
 from headrace.loaders.schema import Column, RootSchema, Table
 
@@ -73,13 +73,13 @@ class TablePlan:
         table: The table as it will be.
         sources: For each column that gets values, the file columns that hold them.
         file_columns: The kind of every column that the files may have, by its name there.
-        cleared: The file column that says that a null or an empty list was given, by path.
+        cleared: The file columns that say that a null or an empty list was given, with their paths.
     """
 
     table: Table
     sources: dict[str, tuple[Source, ...]]
     file_columns: dict[str, str]
-    cleared: dict[Path, str]
+    cleared: tuple[tuple[Path, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def plan(
         old = have or Table(names[found.path], found.path, parent)
         want, sources = _columns(old, _by_path(found, hinted, nested), hinted, refused, naming, found.came)
         changes.extend([CreateTable(want)] if have is None else _diff(have, want))
-        cleared = {fact.path: fact.id for fact in found.facts.values() if fact.kind == CLEAR}
+        cleared = tuple((fact.path, fact.id) for fact in found.facts.values() if fact.kind in MENTIONS)
         plans[found.path] = TablePlan(want, sources, found.file_columns(), cleared)
     return Plan(tuple(changes), tuple(plans.values()))
 
@@ -153,7 +153,7 @@ def questions(schema: RootSchema, facts: Facts, hints: dict[Path, str]) -> list[
 
 
 def _may_fit(kind: str, declared: str) -> bool:
-    if kind in (NULL, NESTED, CLEAR) or accepts(declared, frozenset(), kind):
+    if kind in (NULL, NESTED, *MENTIONS) or accepts(declared, frozenset(), kind):
         return False
     return fits(kind, declared, "x") != "false"
 
@@ -257,9 +257,9 @@ def _by_path(
     paths: dict[Path, dict[str, str]] = {path: {} for path in hints}
     for fact in found.facts.values():
         is_nested = (fact.path, NESTED) in found.facts or (*found.path, *fact.path) in nested
-        if fact.kind == NULL and not is_nested:
+        if fact.kind in (NULL, CLEAR) and not is_nested:
             paths.setdefault(fact.path, {})
-        elif fact.kind not in (NULL, NESTED, CLEAR):
+        elif fact.kind not in (NULL, NESTED, *MENTIONS):
             paths.setdefault(fact.path, {})[fact.kind] = fact.id
     return paths
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from headrace.loaders.facts import Facts, TableFacts, place
 from headrace.loaders.infer import scalar
-from headrace.loaders.kinds import CLEAR, NESTED, NULL
+from headrace.loaders.kinds import MENTIONS, NESTED, NULL
 from headrace.loaders.lines import exact_json, read_mark, user_key
 from headrace.loaders.names import Path, find_key, parse_hint
 
@@ -101,7 +101,7 @@ def _at(record: Any, path: Path) -> Any:
 def _is_value(value: Any) -> bool:
     if isinstance(value, dict):
         mark = read_mark(value)
-        return mark is not None and mark[0] != CLEAR
+        return mark is not None and mark[0] not in MENTIONS
     return value is not None and not isinstance(value, list)
 
 

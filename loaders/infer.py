@@ -76,11 +76,19 @@ def scalar(value: Any) -> tuple[str, Any]:
         if isinstance(value, types):
             kind, text = encode(value)
             return kind, text
+    if is_calendar_interval(value):
+        micros = value.nanoseconds // 1000
+        return "interval", f"{value.months} months {value.days} days {micros} microseconds"
     if isinstance(value, enum.Enum):
         return scalar(value.value)
     if type(value).__module__ == "numpy":
         return scalar(value.item())
     raise TypeError(f"a value of type {type(value).__name__} is not data that headrace knows")
+
+
+def is_calendar_interval(value: Any) -> bool:
+    """Tell whether a value is an interval of months, days and nanoseconds, as Arrow gives them to Python."""
+    return type(value).__name__ == "MonthDayNano"
 
 
 def integer(value: int) -> tuple[str, int | str]:

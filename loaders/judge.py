@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from headrace.loaders.contract import Contract
 from headrace.loaders.evolve import Misfits, Plan, TablePlan
 from headrace.loaders.facts import Fact, Facts, TableFacts
-from headrace.loaders.kinds import CLEAR, NESTED
+from headrace.loaders.kinds import MENTIONS, NESTED
 from headrace.loaders.names import Path, column_name
 from headrace.loaders.schema import RootSchema
 
@@ -96,10 +96,10 @@ def _in_table(
         path = (*table.path, *fact.path)
         is_known = path in hinted or (have is not None and bool(have.at(fact.path)))
         if not is_known and contract.columns != "evolve" and (have is not None or contract.closed):
-            if fact.kind not in (CLEAR, NESTED):
+            if fact.kind not in (*MENTIONS, NESTED):
                 reason = f"the column {_name(planned, fact)!r} is new"
                 yield Violation("columns", contract.columns, table.path, fact, "", path, reason)
-        elif is_known and contract.types != "evolve" and fact.id and fact.kind != CLEAR:
+        elif is_known and contract.types != "evolve" and fact.id and fact.kind not in MENTIONS:
             yield from _in_column(contract, before, table.path, fact, planned)
 
 

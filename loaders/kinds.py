@@ -54,10 +54,15 @@ KINDS: dict[str, Kind] = {
     "iso_timestamp": Kind("TIMESTAMP", "VARCHAR", "timestamp"),
     "iso_date": Kind("DATE", "VARCHAR", "date"),
     "text": Kind("VARCHAR", "VARCHAR", "text"),
-    "clear": Kind("BOOLEAN", "BOOLEAN", "clear"),  # no value: says that a null or an empty list was given
+    "clear": Kind("BOOLEAN", "BOOLEAN", "clear"),  # no value: says that a null was given
+    "empty": Kind("BOOLEAN", "BOOLEAN", "empty"),  # likewise, an empty list
 }
 
 CLEAR = "clear"
+EMPTY = "empty"
+MENTIONS = frozenset({CLEAR, EMPTY})
+"""Kinds that hold no value: they tell what a record gives from what it leaves out."""
+
 NESTED = "nested"
 """Stands at a path that held a dict or a list, empty or not: a null beside it asks for no column."""
 NULL = "null"

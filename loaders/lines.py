@@ -22,8 +22,8 @@ from typing import Any
 
 import orjson
 
-from headrace.loaders.infer import scalar
-from headrace.loaders.kinds import CLEAR, STRINGS
+from headrace.loaders.infer import is_calendar_interval, scalar
+from headrace.loaders.kinds import CLEAR, EMPTY, STRINGS
 from headrace.loaders.names import Path
 
 MARK = "\x01"
@@ -164,7 +164,7 @@ def rebuilt(value: Any) -> Any:
         return None
     if isinstance(value, Mapping):
         return {_key(key): rebuilt(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple, set, frozenset)) and not is_calendar_interval(value):
         return [rebuilt(item) for item in value]
     if _is_model(value):
         return rebuilt(_as_dict(value))
@@ -287,8 +287,10 @@ def _edited(record: Any, path: Path, edit: Callable[[Any], Any]) -> Any:
 
 def _cleared(value: Any) -> Any:
     """Return a rebuilt record with a mark at every null and empty list outside of lists."""
-    if value is None or value == []:
+    if value is None:
         return {f"{MARK}{CLEAR}": True}
+    if value == []:
+        return {f"{MARK}{EMPTY}": True}
     if not isinstance(value, dict) or read_mark(value) is not None:
         return value
     return {key: _cleared(item) for key, item in value.items()}

@@ -67,7 +67,7 @@ def _mentions(root: Staged, lists: Lists, path: Path) -> str:
         if _is_related(column.path, path)
         for source in plan.sources.get(column.name, ())
     ]
-    names += [name for cleared, name in plan.cleared.items() if _is_related(cleared, path)]
+    names += [name for cleared, name in plan.cleared if _is_related(cleared, path)]
     conditions = [f"x.{ident(name)} IS NOT NULL" for name in names]
     conditions += [
         f"x.i IN (SELECT r FROM {relation(staged)})"

@@ -1,0 +1,104 @@
+"""Reading: what the verbs share. Which warehouse is meant, how it is opened, how rows are written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from headrace.loaders.warehouse import Warehouse
+
+WAREHOUSE_VARIABLE = "HEADRACE_WAREHOUSE"
+_DESCRIBABLE = re.compile(r"\s*(?:--.*\n\s*)*\(*\s*(?:SELECT|WITH|FROM|VALUES|TABLE)\b", re.IGNORECASE)
+
+
+def takes_warehouse(parser: argparse.ArgumentParser) -> None:
+    """Give a verb the option that names the warehouse."""
+    where = f"a path or URL (default: ${WAREHOUSE_VARIABLE}, else the only .duckdb file here)"
+    parser.add_argument("-w", "--warehouse", metavar="WAREHOUSE", help=where)
+
+
+def reads(parser: argparse.ArgumentParser) -> None:
+    """Give a verb the options of all that show rows of a warehouse."""
+    takes_warehouse(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="CSV with a header")
+    form.add_argument("--json", action="store_true", help="JSON lines")
+
+
+def open_readonly(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse that a call means, for reading."""
+    from headrace.loaders.warehouse import connect
+
+    return connect(options.warehouse or default_warehouse()).open_readonly()
+
+
+def open_writable(options: argparse.Namespace) -> Warehouse:
+    """Return the warehouse that a call means, for writing; it must be there already."""
+    from headrace.loaders.warehouse import connect
+
+    warehouse = connect(options.warehouse or default_warehouse())
+    if warehouse.path is None or not warehouse.path.exists():
+        where = str(warehouse.path or ":memory:")
+        raise UsageError(f"There is no warehouse {where!r}; `headrace run` makes one.")
+    return warehouse
+
+
+def default_warehouse() -> str:
+    """Return the warehouse that is meant when none is named."""
+    if os.environ.get(WAREHOUSE_VARIABLE):
+        return os.environ[WAREHOUSE_VARIABLE]
+    here = sorted(Path().glob("*.duckdb"))
+    if len(here) == 1:
+        return str(here[0])
+    found = f"there are {len(here)} .duckdb files here" if here else "there is no .duckdb file here"
+    raise UsageError(f"Which warehouse? Give --warehouse PATH or set {WAREHOUSE_VARIABLE}; {found}.")
+
+
+def show_query(options: argparse.Namespace, sql: str) -> None:
+    """Run a query and write its rows in the form that was asked for."""
+    import duckdb
+
+    from headrace import display
+
+    with open_readonly(options) as connection:
+        if not sql.strip(" \n\t;"):
+            raise UsageError("There is no query to run.")
+        try:
+            result = connection.execute(_readable(connection, sql))
+        except duckdb.Error as error:
+            raise UsageError(str(error)) from error
+        columns = [column[0] for column in result.description or ()]
+        show_rows(options, columns, display.in_batches(result.fetchmany))
+
+
+def show_rows(options: argparse.Namespace, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write rows in the form that was asked for."""
+    from headrace import display
+
+    write = display.write_csv if options.csv else display.write_json if options.json else display.write_table
+    write(columns, rows, sys.stdout)
+
+
+def _readable(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Return a query whose times with a zone come as text: DuckDB's client needs another library for them."""
+    query = sql.strip().rstrip(";")
+    if _DESCRIBABLE.match(query) is None:
+        return query
+    described = connection.execute(f"DESCRIBE {query}").fetchall()
+    zoned = [name for name, type_, *_ in described if "WITH TIME ZONE" in type_]
+    if not zoned:
+        return query
+    from headrace.loaders.sql import ident
+
+    texts = ", ".join(f"CAST({ident(name)} AS VARCHAR) AS {ident(name)}" for name in zoned)
+    return f"SELECT * REPLACE ({texts}) FROM ({query})"

@@ -191,6 +191,8 @@ class _Block:
 
     def tables(self, parsed: pa.Table, ordinals: np.ndarray) -> Tables:
         columns = {"i": _int64(ordinals)}
+        if not parsed.column_names or not all(map(is_mark, parsed.column_names)):
+            self._facts.root.column((), NESTED)
         for name, column in zip(parsed.column_names, parsed.columns, strict=True):
             self._field(self._facts.root, columns, (), name, _one_chunk(column), ordinals, ordinals)
         self._tables[()] = pa.table(columns)

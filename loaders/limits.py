@@ -24,7 +24,9 @@ MOST_KEYS = 1000
 EXTRA = "_extra"
 
 _SAMPLE = 1024
-_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
+# Takes every string whole, key or not, so that no search begins inside of one; a run of plain characters
+# is one step, since the engine keeps 130 bytes for each step that it may have to undo.
+_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?')
 
 
 class KeyLimit:
@@ -80,7 +82,9 @@ def estimated_keys(lines: Sequence[bytes]) -> float:
     2.0
     """
     step = max(1, len(lines) // _SAMPLE)
-    seen = Counter(key for line in lines[::step] for key in set(_KEY.findall(line)))
+    seen = Counter(
+        key for line in lines[::step] for key in {text for text, colon in _STRING.findall(line) if colon}
+    )
     once, twice = (sum(count == times for count in seen.values()) for times in (1, 2))
     unseen = once * (once - 1) / (2 * (twice + 1)) if step > 1 else 0
     return float(len(seen)) + unseen

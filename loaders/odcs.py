@@ -336,6 +336,7 @@ def _modes(place: _Place) -> dict[str, str]:
 
 
 def yaml_library(purpose: str) -> ModuleType:
+    """Return PyYAML, which is an extra; `purpose` is what needs it, for the message."""
     try:
         import yaml  # an optional dependency
     except ImportError:

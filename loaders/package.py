@@ -1,6 +1,6 @@
 """Packages: sealed folders that hold one load, extracted and shredded but not yet committed.
 
-    20260131T235959-7f3a9c/
+    20260131T235959123456-7f3a9c01/
         manifest.json             what it is, and the hash of every file
         0-0.jsonl  1-0.jsonl      rows of tables 0 and 1, from the exact lane
         0-1.parquet               rows of table 0, from the columnar lane
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MANIFEST = "manifest.json"
+PART = ".part"
+"""The ending of a folder that is not sealed yet."""
+
 RAW: Path = (None, "raw")
 REJECTED: Path = (None, "rejected")
 """Stand for a table's path at the files that hold no table: records as they came, and rejected ones."""
@@ -129,6 +132,7 @@ class Package:
         """Remove the folder, the manifest first: a half-removed package is no package."""
         (self.folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        _open.discard(self.folder)
 
 
 @dataclass(slots=True)
@@ -145,13 +149,16 @@ class PackageWriter:
     _folder: FilePath = field(init=False)
 
     def __enter__(self) -> PackageWriter:
-        identity = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-        self._folder = self.store / f"{identity}.part"
+        identity = f"{self.started:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        self._folder = self.store / f"{identity}{PART}"
+        _open.add(self._folder.with_suffix(""))
         self._folder.mkdir(parents=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)  # gone already when it was sealed
+        if self._folder.exists():  # it was not sealed
+            shutil.rmtree(self._folder, ignore_errors=True)
+            _open.discard(self._folder.with_suffix(""))
 
     def add_rows(self, rows: Rows) -> None:
         """Write the rows of the exact lane, a file of JSON lines for each table."""
@@ -259,7 +266,16 @@ def pending(store: FilePath) -> list[FilePath]:
     """Return the folders of the sealed packages in `store`, oldest first."""
     if not store.is_dir():
         return []
-    return sorted(path for path in store.iterdir() if path.suffix != ".part" and (path / MANIFEST).is_file())
+    return sorted(path for path in store.iterdir() if path.suffix != PART and (path / MANIFEST).is_file())
+
+
+def is_open(folder: FilePath) -> bool:
+    """Tell whether this process is at work on a package, sealed or not."""
+    return folder.with_suffix("") in _open
+
+
+_open: set[FilePath] = set()
+"""The folders, as they are called once sealed, of the packages that this process has not dropped yet."""
 
 
 def _manifest(package: Package) -> dict[str, Any]:

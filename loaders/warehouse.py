@@ -19,6 +19,7 @@ from headrace.loaders.contract import Contract
 from headrace.loaders.extract import extract
 from headrace.loaders.package import PackageWriter
 from headrace.loaders.records import Stream
+from headrace.loaders.recovery import recover
 from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Landing, Target, make_target
 
@@ -88,13 +89,19 @@ class Warehouse:
         with self._opening:
             if self._root is None:
                 self._root = _open(self.path)
+                if self._store_path is not None:
+                    with self._committing, _session(self._root) as connection:
+                        recover(connection, self._store_path)
             return self._root
+
+    @property
+    def _store_path(self) -> FilePath | None:
+        return None if self.path is None else self.path.with_name(f"{self.path.name}.packages")
 
     @contextlib.contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
-        with self.connection.cursor() as connection:
-            connection.execute(f"USE {CATALOG}")
+        with _session(self.connection) as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -217,11 +224,11 @@ class Warehouse:
     @contextlib.contextmanager
     def _store(self) -> Iterator[FilePath]:
         """The folder for packages: beside the file, or a temporary one for a database in memory."""
-        if self.path is None:
+        store = self._store_path
+        if store is None:
             with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
                 yield FilePath(folder)
             return
-        store = self.path.with_name(f"{self.path.name}.packages")
         try:
             store.mkdir(exist_ok=True)
         except OSError as error:
@@ -317,6 +324,13 @@ def load(
         return into.load(records, target, source="headrace.load")
     with connect(into) as warehouse:
         return warehouse.load(records, target, source="headrace.load")
+
+
+@contextlib.contextmanager
+def _session(root: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    with root.cursor() as connection:
+        connection.execute(f"USE {CATALOG}")
+        yield connection
 
 
 def _lock_of(path: FilePath | None) -> threading.Lock:

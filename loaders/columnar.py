@@ -138,6 +138,8 @@ class ColumnarShredder:
                 parsed = _read(buffer, _text_for_times(parsed.schema))
         except pa.ArrowInvalid as error:
             return None, _offenders(str(error), lines, kept)
+        if parsed.num_rows != len(kept) and parsed.num_columns:
+            return None, set()  # a line holds two records, or half of one
         if _has_type(parsed.schema, pa.types.is_floating):
             rounded = {at for at in kept if _LONG_FRACTION.search(lines[at])}
             if _holds_rounded(parsed):
@@ -212,7 +214,7 @@ class _Block:
         ordinals: np.ndarray, roots: np.ndarray,
     ) -> None:  # fmt: skip
         if pa.types.is_struct(array.type):
-            if not all(is_mark(field.name) for field in array.type):
+            if not array.type.num_fields or not all(is_mark(field.name) for field in array.type):
                 table.column(path, NESTED)
             for field, values in zip(array.type, array.flatten(), strict=True):
                 self._field(table, columns, path, field.name, values, ordinals, roots)

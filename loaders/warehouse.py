@@ -18,7 +18,6 @@ from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
 from headrace.loaders.extract import extract
 from headrace.loaders.package import PackageWriter
-from headrace.loaders.records import Stream
 from headrace.loaders.recovery import recover
 from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Landing, Target, make_target
@@ -147,7 +146,7 @@ class Warehouse:
 
     def load(
         self,
-        stream: Stream,
+        stream: Any,
         target: Target,
         *,
         source: str = "",
@@ -157,7 +156,7 @@ class Warehouse:
         """Read `stream` to its end, seal it as a package and commit it.
 
         Args:
-            stream: Records or pages of records, with marks between them.
+            stream: Records in any container, with marks between them.
             target: Where they land, and how.
             source: What made them, for the catalogue.
             cursor: The key whose greatest value the next `cursor()` returns.

@@ -15,7 +15,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Extract = TypeVar("Extract", bound=Callable[..., Stream])
 
 STEP, TABLE = "headrace.step", "headrace.table"
-"""Tags of the nodes: the step (cursor, extract, load, table) and the table, as `schema.table`."""
+"""Tags of the nodes: the step (cursor, extract, load, table, child) and the table, as `schema.table`."""
 
 _REQUIRED = DependencyType.REQUIRED
 
@@ -66,8 +66,11 @@ class Rows:
 class _Resource(NodeCreator):
     """What `@resource` leaves on a function for Hamilton to find."""
 
-    def __init__(self, cursor: str | None, table: str | None, landing: Landing) -> None:
+    def __init__(
+        self, cursor: str | None, table: str | None, children: Sequence[str], landing: Landing
+    ) -> None:
         self.cursor = cursor
+        self.children = children
         self.table = table
         self.landing = landing
 
@@ -87,6 +90,16 @@ class _Resource(NodeCreator):
                 "everything on each run. Add the parameter `since`, or leave the cursor out."
             )
 
+        target, takes_since = self.target(fn), "since" in inspect.signature(fn).parameters
+        if takes_since and (
+            target.strategy == "snapshot" or (target.strategy == "scd2" and not target.merge_key)
+        ):
+            raise UsageError(
+                f"Resource {fn.__name__!r}: {target.strategy} takes what is absent for deleted, and a "
+                "source read from `since` on leaves out what has not changed. Read everything on each run, "
+                "or choose another merge_strategy."
+            )
+
     def generate_nodes(self, fn: Callable[..., Any], config: dict[str, Any]) -> list[Node]:
         """Return the nodes; Hamilton calls this when the DAG is built."""
         name, target = fn.__name__, self.target(fn)
@@ -100,7 +113,7 @@ class _Resource(NodeCreator):
         def node(
             last: str, type_: Any, call: Callable[..., Any], needs: dict[str, Any], step: str, cache: str
         ) -> Node:
-            space = () if last == name else (name,)
+            space = (name,) if step in ("cursor", "extract", "load") else ()
             inputs = {
                 key: need if isinstance(need, tuple) else (need, _REQUIRED) for key, need in needs.items()
             }
@@ -143,8 +156,20 @@ class _Resource(NodeCreator):
                     {"warehouse": Warehouse}, "cursor", "recompute",
                 )
             )  # fmt: skip
+
+        def child(of: str) -> Callable[..., ir.Table]:
+            return lambda **given: tables.child(given["warehouse"], target.schema, target.table, of)
+
+        below = [
+            node(
+                f"{name}__{snake_case(of)}", ir.Table, child(of),
+                {"warehouse": Warehouse, load: LoadedTable}, "child", "recompute",
+            )
+            for of in self.children
+        ]  # fmt: skip
         return [
             *nodes,
+            *below,
             node("rows", Rows, read, reads, "extract", "disable"),
             node("load", LoadedTable, land, lands, "load", "recompute"),
             node(name, ir.Table, landed, {"warehouse": Warehouse, load: LoadedTable}, "table", "recompute"),
@@ -155,11 +180,16 @@ class _Resource(NodeCreator):
 def resource(fn: Extract, /) -> Extract: ...
 @overload
 def resource(
-    *, cursor: str | None = ..., table: str | None = ..., **landing: Unpack[Landing]
+    *,
+    cursor: str | None = ...,
+    table: str | None = ...,
+    children: Sequence[str] = ...,
+    **landing: Unpack[Landing],
 ) -> Callable[[Extract], Extract]: ...
 def resource(
-    fn: Any = None, /, *, cursor: str | None = None, table: str | None = None, **landing: Unpack[Landing]
-) -> Any:
+    fn: Any = None, /, *, cursor: str | None = None, table: str | None = None, children: Sequence[str] = (),
+    **landing: Unpack[Landing],
+) -> Any:  # fmt: skip
     """Make a generator function a resource: a stream of records that lands in a table named after it.
 
     The function's parameters are Hamilton inputs or nodes. One called `since` gets the last committed
@@ -170,6 +200,8 @@ def resource(
         cursor: The key whose greatest value is the next run's `since`. Without it, a function that takes
             `since` yields `Checkpoint`s.
         table: The table, where it is not to be called like the function.
+        children: Lists whose tables transforms name as parameters: `children=("items",)` of `orders` makes
+            the node `orders__items`.
         **landing: How the records land: `primary_key`, `write_disposition`, `columns`, `contract`… as
             `Target` explains them.
 
@@ -182,7 +214,7 @@ def resource(
     >>> list(issues([{"id": 1}]))
     [{'id': 1}]
     """
-    decorate = _Resource(cursor, table, landing)
+    decorate = _Resource(cursor, table, children, landing)
     return decorate if fn is None else decorate(fn)
 
 

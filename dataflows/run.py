@@ -71,7 +71,7 @@ def build(flow: Flow, config: Mapping[str, Any] | None = None) -> Driver:
 
 def run(
     flow: Flow, *, into: str | Path | Warehouse, inputs: Mapping[str, Any] | None = None,
-    outputs: Sequence[str] | None = None, contract: Contract | None = None,
+    outputs: Sequence[str] | None = None, contract: Contract | str | None = None,
     on_schema_change: Subscriber | str | Sequence[Subscriber | str] | None = None, progress: bool = True,
 ) -> RunResult:  # fmt: skip
     """Load every resource of a flow and write every transform as a table beside them.
@@ -84,7 +84,8 @@ def run(
         into: A path, a URL or an open warehouse.
         inputs: What the functions ask for and no node gives, by parameter name.
         outputs: The nodes to compute; default all. What they depend on is loaded too.
-        contract: What the tables may become, in the place of the resources' own contracts.
+        contract: What the tables may become, in the place of the resources' own contracts; a mode as
+            text stands for all three rules.
         on_schema_change: Functions or URLs (a webhook, Slack's incoming webhook) to tell, after the commit,
             of each load that changed a schema.
         progress: Whether to tell on standard error how far each resource is.
@@ -101,12 +102,14 @@ def run(
     modules = _modules(flow)
     graph = build(modules)
     variables = {variable.name: variable for variable in graph.list_available_variables()}
-    wanted = _wanted(variables, outputs)
+    wanted = _wanted(graph, variables, outputs)
     warehouse = (
         into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
     )
     given = {**(inputs or {}), "warehouse": warehouse}
     _check_inputs(graph, variables, wanted, given)
+    if isinstance(contract, str):
+        contract = Contract(contract, contract, contract)
     told = subscribers(on_schema_change)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])
     try:
@@ -188,7 +191,7 @@ def _modules(flow: Flow) -> list[ModuleType]:
     return [flow] if isinstance(flow, ModuleType) else list(flow)
 
 
-def _wanted(variables: Mapping[str, Variable], outputs: Sequence[str] | None) -> list[str]:
+def _wanted(graph: Driver, variables: Mapping[str, Variable], outputs: Sequence[str] | None) -> list[str]:
     """Return the nodes to compute: every load and table, or the outputs and the loads they are made of."""
     if outputs is None:
         return [
@@ -198,7 +201,9 @@ def _wanted(variables: Mapping[str, Variable], outputs: Sequence[str] | None) ->
     for name in outputs:
         if name not in variables or variables[name].is_external_input:
             raise UsageError(f"The flow has no output {name!r}; {did_you_mean(name, variables)}")
-    return list(outputs)
+    upstream = graph.what_is_upstream_of(*outputs)
+    loads = [variable.name for variable in upstream if variable.tags.get(STEP) == "load"]
+    return [*(name for name in loads if name not in outputs), *outputs]
 
 
 def _is_table(variable: Variable) -> bool:
@@ -221,6 +226,13 @@ def _check_inputs(
         name for node in optional for name, (_, kind) in node.input_types.items() if kind.name == "REQUIRED"
     }
     missing = sorted(name for name in needed & required if name not in given)
+    for name in missing:
+        parent = next((found for found in variables if name.startswith(f"{found}__")), None)
+        if parent is not None:
+            raise UsageError(
+                f"{name!r} is no node. If it is a child table of {parent!r}, say so there: "
+                f"@resource(children=({name.removeprefix(f'{parent}__')!r},))."
+            )
     if missing:
         raise UsageError(
             f"The flow needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}: "

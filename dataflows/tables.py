@@ -7,7 +7,10 @@ from weakref import WeakKeyDictionary
 import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
+from ibis.common.exceptions import TableNotFound
 
+from headrace.errors import UsageError
+from headrace.loaders.names import snake_case
 from headrace.loaders.warehouse import Warehouse
 
 _backends: WeakKeyDictionary[Warehouse, tuple[object, Backend]] = WeakKeyDictionary()
@@ -25,6 +28,22 @@ def backend(warehouse: Warehouse) -> Backend:
 def table(warehouse: Warehouse, schema: str, name: str) -> ir.Table:
     """Return a table of the warehouse."""
     return backend(warehouse).table(name, database=schema)
+
+
+def child(warehouse: Warehouse, schema: str, root: str, of: str) -> ir.Table:
+    """Return the table of a list that the records of a root table hold.
+
+    Raises:
+        UsageError: No record has had the list yet.
+    """
+    name = f"{root}__{snake_case(of)}"
+    try:
+        return table(warehouse, schema, name)
+    except TableNotFound:
+        raise UsageError(
+            f"There is no table {schema}.{name}: no record has had {of!r} yet. Declare a column of it, "
+            f"columns={{'{of}[].…': …}}, and it is there from the first load on."
+        ) from None
 
 
 def write(warehouse: Warehouse, schema: str, name: str, expression: ir.Table) -> None:

@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HeadraceError as error:
         print(f"headrace: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("headrace: interrupted; what was not committed is not in the warehouse", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
@@ -37,11 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     parser = argparse.ArgumentParser(
-        prog="headrace", description="Extract, land in DuckDB and transform, as one DAG."
+        prog="headrace", description="Extract, land in DuckDB and transform, as one DAG.", allow_abbrev=False
     )
     every = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    run = every.add_parser("run", help="load every resource of a flow and write its transforms")
+    run = every.add_parser(
+        "run", help="load every resource of a flow and write its transforms", allow_abbrev=False
+    )
     run.add_argument("flow", help="a bundled flow (slack), a file (flow.py) or a module")
     run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: warehouse.duckdb)")
     run.add_argument("--outputs", metavar="NODE,…", help="only these nodes and what they need")
@@ -88,6 +93,9 @@ def _run(options: argparse.Namespace) -> None:
         for loaded in result.loads.values():
             for change in loaded.changes:
                 print(f"  {describe(change)}", file=sys.stderr)
+            if loaded.counts.quarantined:
+                aside = f"{loaded.counts.quarantined:,} records of {loaded.schema}.{loaded.table}"
+                print(f"  {aside} are in quarantine: headrace quarantine list", file=sys.stderr)
         written = sorted(set(result.tables) - set(result.loads))
         if written:
             print(f"written: {', '.join(written)}", file=sys.stderr)

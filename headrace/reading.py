@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from headrace.loaders.warehouse import Warehouse
 
 WAREHOUSE_VARIABLE = "HEADRACE_WAREHOUSE"
-_DESCRIBABLE = re.compile(r"\s*(?:--.*\n\s*)*\(*\s*(?:SELECT|WITH|FROM|VALUES|TABLE)\b", re.IGNORECASE)
 
 
 def takes_warehouse(parser: argparse.ArgumentParser) -> None:
@@ -69,12 +67,13 @@ def show_query(options: argparse.Namespace, sql: str) -> None:
     import duckdb
 
     from headrace import display
+    from headrace.loaders.queries import readable
 
     with open_readonly(options) as connection:
         if not sql.strip(" \n\t;"):
             raise UsageError("There is no query to run.")
         try:
-            result = connection.execute(_readable(connection, sql))
+            result = connection.execute(readable(connection, sql))
         except duckdb.Error as error:
             raise UsageError(str(error)) from error
         columns = [column[0] for column in result.description or ()]
@@ -87,18 +86,3 @@ def show_rows(options: argparse.Namespace, columns: Sequence[str], rows: Iterabl
 
     write = display.write_csv if options.csv else display.write_json if options.json else display.write_table
     write(columns, rows, sys.stdout)
-
-
-def _readable(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Return a query whose times with a zone come as text: DuckDB's client needs another library for them."""
-    query = sql.strip().rstrip(";")
-    if _DESCRIBABLE.match(query) is None:
-        return query
-    described = connection.execute(f"DESCRIBE {query}").fetchall()
-    zoned = [name for name, type_, *_ in described if "WITH TIME ZONE" in type_]
-    if not zoned:
-        return query
-    from headrace.loaders.sql import ident
-
-    texts = ", ".join(f"CAST({ident(name)} AS VARCHAR) AS {ident(name)}" for name in zoned)
-    return f"SELECT * REPLACE ({texts}) FROM ({query})"

@@ -130,7 +130,7 @@ def _judged(
     )
     if misfits:
         planned = plan(target.table, before, facts, hints, misfits, target.naming)
-    found = violations(target.contract, before, facts, planned, frozenset(hints))
+    found = violations(target.contract, before, facts, planned, target.known())
     aside = quarantine.put_aside(connection, package, found, staged, load_id)
     if found:
         allowed, misfits = without(facts, found), remaining(misfits, found)
@@ -257,10 +257,12 @@ def _key_column(package: Package, planned: Plan, name: str) -> str:
     ]
     if spread:
         type_ = next(column.type for column in table.columns if column.name == found)
+        column = f"{package.target.name}.{found}"
         raise LoadError(
-            f"{package.target.name}: the key column {found!r} is {type_}, and the records hold values that "
-            f"need {', '.join(spread)} as well. Make them one type in the resource, or declare it: "
-            f"columns={{{name!r}: 'VARCHAR'}}."
+            f"The key column {column!r} is {type_}, and the records hold values that need "
+            f"{', '.join(spread)} as well. Make them one type in the resource; or declare it, "
+            f"columns={{{name!r}: 'VARCHAR'}}, and if it is there already: "
+            f"`headrace schema retype {column} VARCHAR`."
         )
     return found
 

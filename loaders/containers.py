@@ -129,7 +129,11 @@ def _arrow(item: Any) -> Iterator[ArrowRows | dict[str, Any]]:
     import pyarrow as pa
 
     try:
-        reader = pa.RecordBatchReader.from_stream(item)
+        if hasattr(item, "reset_index"):  # pandas: an index without a name is no data
+            named = any(name is not None for name in item.index.names)
+            reader = pa.Table.from_pandas(item, preserve_index=named).to_reader()
+        else:
+            reader = pa.RecordBatchReader.from_stream(item)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
         # a pandas column of mixed Python objects has no Arrow type, and its values are data all the same
         if not hasattr(item, "to_dict"):

@@ -66,7 +66,7 @@ HELD_TO = Contract("quarantine", "quarantine", "quarantine", closed=True)
 """The contract of a table that a model describes: what the model does not have goes to quarantine."""
 
 _SQL_TYPES: dict[Any, str] = {
-    bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", datetime: "TIMESTAMPTZ", date: "DATE",
+    bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", datetime: "ANY", date: "DATE",
     time: "TIME", timedelta: "INTERVAL", bytes: "BLOB", UUID: "UUID", dict: "JSON",
 }  # fmt: skip
 

@@ -42,6 +42,17 @@ class Rejected:
     reason: str
 
 
+class BadLine(ValueError):
+    """A line that is no JSON, with the number of its record."""
+
+    def __init__(self, record: int, reason: str) -> None:
+        self.record = record
+        super().__init__(record, reason)
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
 def shred_lines(
     lines: Iterable[tuple[int, bytes]], facts: Facts, required: Sequence[str] = (), *, hashed: bool = False
 ) -> tuple[Rows, list[Rejected]]:
@@ -54,7 +65,7 @@ def shred_lines(
         hashed: Whether the rows of the root table get the hash of their line, `h`.
 
     Raises:
-        ValueError: A line is no JSON.
+        BadLine: A line is no JSON.
 
     >>> facts = Facts()
     >>> rows, rejected = shred_lines([(0, b'{"id":7,"tags":["a"]}')], facts)
@@ -67,7 +78,7 @@ def shred_lines(
         try:
             record = exact_json(line)
         except ValueError as error:
-            raise ValueError(f"record {ordinal} is no JSON: {error}: {line[:100]!r}") from error
+            raise BadLine(ordinal, f"is no JSON: {error}: {line[:100]!r}") from error
         missing = next((name for name in required if not has_value(record, name)), None)
         if missing is None:
             shredder.record(ordinal, record, content_hash(line) if hashed else None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import SourceError
 from headrace.loaders.containers import ArrowRows
-from headrace.loaders.exact import shred_lines
+from headrace.loaders.exact import BadLine, shred_lines
 from headrace.loaders.intake import Intake, OnRows
 from headrace.loaders.limits import KeyLimit
 from headrace.loaders.lines import LineEncoder
@@ -55,7 +55,7 @@ def extract(
         clears=target.strategy == "upsert",
     )
     intake = Intake(target.name, encoder, cursor_column, since, on_rows)
-    shredding = _Shredding(writer, watched, encoder)
+    shredding = _Shredding(writer, watched, intake)
     for block, last in _blocks(intake.read(stream)):
         shredding.add(block, last)
     on_rows(intake.records)
@@ -70,13 +70,11 @@ def extract(
 class _Shredding:
     """Writes block after block into a package, each through the lane that fits."""
 
-    def __init__(
-        self, writer: PackageWriter, watched: Collection[tuple[Path, Path]], encoder: LineEncoder
-    ) -> None:
+    def __init__(self, writer: PackageWriter, watched: Collection[tuple[Path, Path]], intake: Intake) -> None:
         self.exact = 0
         self._writer = writer
         self._watched = watched
-        self._encoder = encoder
+        self._intake = intake
         self._records = 0
         self._limit = KeyLimit()
         self._columnar: ColumnarShredder | None = None
@@ -91,7 +89,7 @@ class _Shredding:
                 self._writer.add_tables(tables)
                 self._records += block.table.num_rows
                 return
-            block = [self._encoder.encode(record) for record in block.table.to_pylist()]
+            block = [self._intake.encoder.encode(record) for record in block.table.to_pylist()]
         if self._keeps_raw:
             self._writer.add_raw(block)
         lines = self._limit.apply(block)
@@ -103,8 +101,9 @@ class _Shredding:
     def _add_rows(self, lines: list[tuple[int, bytes]]) -> None:
         try:
             rows, rejected = shred_lines(lines, self._writer.facts, self._required, hashed=self._hashed)
-        except ValueError as error:
-            raise SourceError(f"{self._writer.target.name}: {error}") from error
+        except BadLine as error:
+            place = f"record {error.record}{self._intake.where(error.record)}"
+            raise SourceError(f"{self._writer.target.name}: {place} {error}") from error
         self._writer.add_rows(rows)
         self._writer.reject(rejected)
         self.exact += len(lines)

@@ -11,6 +11,7 @@ from typing import Any
 from headrace.errors import HeadraceError, SourceError, UsageError
 from headrace.loaders.containers import ArrowRows, RawLine, Whole, opened
 from headrace.loaders.lines import LineEncoder, exact_json
+from headrace.loaders.names import parse_hint
 from headrace.loaders.records import Checkpoint, Rekey
 
 _REPORT_EVERY = 1000
@@ -31,6 +32,8 @@ class Intake:
         on_rows: Told now and then of the number of records.
         records: Records read.
         rekeys: Marks to apply to the rows that are there already.
+        has_cursor: Whether a record had the cursor's key.
+        files: The number of the first record of each file, with the file's name.
     """
 
     name: str
@@ -40,6 +43,13 @@ class Intake:
     on_rows: OnRows = lambda records: None
     records: int = 0
     rekeys: list[Rekey] = field(default_factory=list)
+    has_cursor: bool = False
+    files: list[tuple[int, str]] = field(default_factory=list)
+
+    def where(self, record: int) -> str:
+        """Return the file that a record came from, for messages; "" where it came from none."""
+        names = [name for first, name in self.files if first <= record]
+        return f" ({names[-1]})" if names else ""
 
     def read(self, stream: Any) -> Iterator[bytes | ArrowRows]:
         """Yield every record of a stream, as a line or as rows of an Arrow table.
@@ -69,6 +79,11 @@ class Intake:
             UsageError: JSON does not hold it.
         """
         value = self.cursor
+        if self.cursor_column is not None and self.records and not self.has_cursor:
+            raise UsageError(
+                f"{self.name}: no record has the cursor's key {self.cursor_column!r}, so every run would "
+                "read everything again. Name a key that records have."
+            )
         if value is None:
             return None
         isoformat = getattr(value, "isoformat", None)
@@ -88,6 +103,9 @@ class Intake:
         if isinstance(item, Whole):
             item = item.record
         if isinstance(item, RawLine):
+            name = item.origin.rpartition(":")[0]
+            if not self.files or self.files[-1][1] != name:
+                self.files.append((self.records, name))
             if self.cursor_column is not None:
                 self._advance(exact_json(item.json))
             return self.encoder.line(item.json)
@@ -116,7 +134,12 @@ class Intake:
 
     def _advance(self, record: Any) -> None:
         """Keep the greatest value of the cursor column."""
-        value = record.get(self.cursor_column) if isinstance(record, dict) else None
+        value = record
+        for step in parse_hint(self.cursor_column or ""):
+            if not isinstance(value, dict) or step not in value:
+                return
+            value = value[step]
+        self.has_cursor = True
         if value is None:
             return
         try:

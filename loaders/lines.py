@@ -270,7 +270,7 @@ def _is_model(value: Any) -> bool:
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
-    return value.model_dump() if hasattr(value, "model_dump") else asdict(value)
+    return value.model_dump(by_alias=True) if hasattr(value, "model_dump") else asdict(value)
 
 
 def _edited(record: Any, path: Path, edit: Callable[[Any], Any]) -> Any:

@@ -9,17 +9,19 @@ from os import PathLike
 from typing import Any, TypedDict
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.loaders.contract import HELD_TO, Contract, is_model, model_columns
+from headrace.loaders.contract import HELD_TO, MODES, Contract, is_model, model_columns
 from headrace.loaders.kinds import TYPED_BY_NAME
 from headrace.loaders.names import NAMINGS, Path, parse_hint, snake_case
 from headrace.loaders.schema import VERSIONED
 
 DISPOSITIONS = ("append", "replace", "merge")
+_MERGING = ("merge_strategy", "merge_key", "dedup_sort", "hard_delete")
 STRATEGIES = ("delete-insert", "upsert", "insert-only", "scd2", "snapshot")
 _TYPE_ALIASES = {
     "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR",
     "TEXT": "VARCHAR", "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
 }  # fmt: skip
+_NO_TYPES = ("NESTED", "ANY")
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
 
@@ -35,7 +37,7 @@ class Target:
             the place of the one with the same key, child rows included.
         columns: Types that override inference, by path (`"price"`, `"user.zip"`, `"items[].sku"`). Such
             columns are there from the first load on, whether or not a record has them. `NESTED` is no
-            column: it shreds the JSON that a text holds.
+            column: it shreds the JSON that a text holds. `ANY` leaves a column's type to inference.
         max_nesting: How many levels of dicts and lists are shredded; what lies deeper stays JSON.
         merge_strategy: `delete-insert` puts records in the place of old ones; `upsert` keeps what a record
             does not mention; `insert-only` keeps the old ones; `scd2` keeps every version with its times;
@@ -86,6 +88,11 @@ class Target:
         if self.merge_strategy not in STRATEGIES:
             hint = did_you_mean(self.merge_strategy, STRATEGIES)
             raise UsageError(f"Table {self.table!r}: no merge_strategy {self.merge_strategy!r}; {hint}")
+        merging = [name for name in _MERGING if getattr(self, name) not in ((), None, "delete-insert")]
+        if self.write_disposition != "merge" and merging:
+            raise UsageError(
+                f"Table {self.table!r}: {merging[0]} is for merging; add write_disposition='merge'."
+            )
         only_groups = self.merge_key and self.merge_strategy == "delete-insert"
         if self.write_disposition == "merge" and not self.primary_key and not only_groups:
             raise UsageError(
@@ -108,8 +115,12 @@ class Target:
 
     def hints(self) -> dict[Path, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
-        declared = {path: type_ for path, type_ in self._types() if type_ != "NESTED"}
+        declared = {path: type_ for path, type_ in self._types() if type_ not in _NO_TYPES}
         return declared | VERSIONED if self.strategy == "scd2" else declared
+
+    def known(self) -> frozenset[Path]:
+        """Return the paths that the definition names, with a type or without."""
+        return frozenset(path for path, _ in self._types()) | frozenset(self.hints())
 
     def required(self) -> tuple[str, ...]:
         """Return the keys without which a record cannot be merged."""
@@ -153,7 +164,7 @@ class Landing(TypedDict, total=False):
     """How records land: the options that `load` and `@resource` share. `Target` explains each.
 
     `columns` may also be a dataclass, a TypedDict or a pydantic model, from which types are taken; `contract`
-    may be such a model, which is then held to, or the path of an ODCS file.
+    may be such a model, which is then held to, the path of an ODCS file, or a mode for all three rules.
     """
 
     primary_key: str | Sequence[str] | None
@@ -178,11 +189,17 @@ def make_target(table: str, schema: str, landing: Landing) -> Target:
     ('id',)
     """
     options: dict[str, Any] = dict(landing)
+    for name in options:
+        if name not in Landing.__annotations__:
+            hint = did_you_mean(name, Landing.__annotations__)
+            raise UsageError(f"Table {table!r}: there is no option {name!r}; {hint}")
     for name in ("primary_key", "merge_key"):
         options[name] = _as_key(options.get(name))
     columns, contract = options.get("columns") or {}, options.get("contract") or Contract()
     declared = dict(columns) if isinstance(columns, Mapping) else model_columns(columns)
-    if isinstance(contract, (str, PathLike)):
+    if isinstance(contract, str) and contract in MODES:
+        contract = Contract(contract, contract, contract)
+    elif isinstance(contract, (str, PathLike)):
         from headrace.loaders.odcs import read_contract  # here: it needs an extra
 
         tables = read_contract(contract)
@@ -195,6 +212,8 @@ def make_target(table: str, schema: str, landing: Landing) -> Target:
         options["tags"] = {**written.tags, **options.get("tags", {})}
     elif is_model(contract):
         declared, contract = {**model_columns(contract), **declared}, HELD_TO
+    elif not isinstance(contract, Contract):
+        raise UsageError(f"Table {table!r}: {contract!r} is no Contract, model or path of a contract.")
     options["tags"] = {path: tuple(tags) for path, tags in options.get("tags", {}).items()}
     return Target(table, schema, **{**options, "columns": declared, "contract": contract})
 
@@ -208,7 +227,7 @@ def _as_key(names: str | Sequence[str] | None) -> tuple[str, ...]:
 def _known_type(table: str, path: str, type_: str) -> str:
     name = type_.strip().upper()
     name = _TYPE_ALIASES.get(name, name)
-    if name in TYPED_BY_NAME or name == "NESTED":
+    if name in TYPED_BY_NAME or name in _NO_TYPES:
         return name
     if match := _DECIMAL.fullmatch(name):
         return f"DECIMAL({match[1]},{match[2]})"

@@ -18,6 +18,7 @@ from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
 from headrace.loaders.extract import extract
 from headrace.loaders.package import PackageWriter
+from headrace.loaders.queries import readable
 from headrace.loaders.recovery import recover
 from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Landing, Target, make_target
@@ -168,6 +169,7 @@ class Warehouse:
         """
         if self.contract is not None:
             target = replace(target, contract=self.contract)
+        self.report(target.name, 0, False)
         with self.session() as connection, self._store() as store:
             watched = catalogue.read_schema(connection, target.schema, target.table).times()
             with PackageWriter(store, target, source) as writer:
@@ -194,7 +196,7 @@ class Warehouse:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; times with a zone come as text."""
         with self.session() as connection:
-            return connection.execute(sql).fetchall()
+            return connection.execute(readable(connection, sql)).fetchall()
 
     def cache(self, name: str) -> Cache:
         """Return a cache that is kept in the catalogue: text by key."""

@@ -165,7 +165,7 @@ def test_a_key_that_widens(warehouse: Warehouse) -> None:
 def test_a_key_of_two_types_is_refused(warehouse: Warehouse) -> None:
     """A key whose values need two columns is refused with the way out, and nothing is written."""
     merge(warehouse, [{"id": 1}])
-    with pytest.raises(LoadError, match=r"key column 'id' is BIGINT.*columns=\{'id': 'VARCHAR'\}"):
+    with pytest.raises(LoadError, match=r"key column 'main.t.id' is BIGINT.*columns=\{'id': 'VARCHAR'\}"):
         merge(warehouse, [{"id": "a"}])
 
     assert [(1,)] == landed.rows(warehouse, "t")

@@ -191,3 +191,39 @@ def test_misspelt_merge_key(warehouse: Warehouse) -> None:
     """A merge_key that no record has is refused, with the name that was meant."""
     with pytest.raises(UnknownColumn, match="did you mean 'day'"):
         merge(warehouse, [{"id": 1, "day": 1}], merge_key="days")
+
+
+@pytest.mark.parametrize(
+    "option", [{"merge_strategy": "upsert"}, {"merge_key": "id"}, {"hard_delete": "gone"}]
+)
+def test_merging_without_merge(warehouse: Warehouse, option: Any) -> None:
+    """An option of merging without write_disposition='merge' is refused: it would be ignored."""
+    with pytest.raises(UsageError, match="add write_disposition='merge'"):
+        headrace.load([{"id": 1}], "t", into=warehouse, primary_key="id", **option)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"primarykey": "id"}, "no option 'primarykey'; did you mean 'primary_key'"),
+        ({"contract": int}, "is no Contract, model or path"),
+    ],
+)
+def test_misspelt_options(warehouse: Warehouse, options: Any, message: str) -> None:
+    """An option that does not exist, or is of no use, is refused by name."""
+    with pytest.raises(UsageError, match=message):
+        headrace.load([{"id": 1}], "t", into=warehouse, **options)
+
+
+def test_a_mode_is_a_contract(warehouse: Warehouse) -> None:
+    """One word stands for all three rules."""
+    headrace.load([{"id": 1}], "t", into=warehouse)
+    with pytest.raises(headrace.ContractViolation):
+        headrace.load([{"id": 1, "new": 1}], "t", into=warehouse, contract="freeze")
+
+
+def test_times_with_a_zone_are_text(warehouse: Warehouse) -> None:
+    """A query gives times with a zone as text, whatever else it selects."""
+    headrace.load([{"id": 1, "at": "2026-01-01T00:00:00Z"}], "t", into=warehouse)
+
+    assert [(1, "2026-01-01 00:00:00+00")] == warehouse.query('-- all\nSELECT id, "at" FROM t;')

@@ -288,7 +288,7 @@ def test_report_tells_of_progress() -> None:
         headrace.load(({"n": n} for n in range(2500)), "shop.t", into=warehouse)
 
     assert [
-        ("shop.t", 1000, False), ("shop.t", 2000, False), ("shop.t", 2500, False), ("shop.t", 2500, True),
+        ("shop.t", 0, False), ("shop.t", 1000, False), ("shop.t", 2000, False), ("shop.t", 2500, False), ("shop.t", 2500, True),
     ] == told  # fmt: skip
 
 

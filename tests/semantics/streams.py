@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -58,11 +59,29 @@ STRATEGIES = ["delete-insert", "upsert", "insert-only", "scd2", "snapshot"]
 
 @dataclass(frozen=True)
 class Stream:
-    """Some loads into one table, and the sizes that decide on a lane."""
+    """Some loads into one table.
+
+    Attributes:
+        loads: The loads, in order.
+        small: The size below which a load takes the exact lane.
+        block: The size of the blocks of the columnar lane.
+        as_json: Whether records come as JSON lines, where JSON has them.
+    """
 
     loads: tuple[Load, ...]
     small: int
     block: int
+    as_json: bool = False
+
+    def data(self, load: Load) -> Any:
+        """Return the records of a load in the container in which they come."""
+        if not self.as_json:
+            return load.records
+        try:
+            lines = [json.dumps(one, ensure_ascii=False, allow_nan=False).encode() for one in load.records]
+        except (TypeError, ValueError):  # no JSON, or half a surrogate pair
+            return load.records
+        return b"".join(line + b"\n" for line in lines)
 
 
 def random_stream(seed: int) -> Stream:
@@ -70,7 +89,7 @@ def random_stream(seed: int) -> Stream:
     random = Random(seed)
     small, block = random.choice(LANES)
     write = _merges if random.random() < 0.4 else _appends
-    return Stream(tuple(write(random)), small, block)
+    return Stream(tuple(write(random)), small, block, random.random() < 0.3)
 
 
 def _appends(random: Random) -> Iterator[Load]:

@@ -210,11 +210,11 @@ MALFORMED = {
 
 @pytest.mark.parametrize("line", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_lines(warehouse: Warehouse, line: bytes, tmp_path: Path) -> None:
-    """A line that is no JSON is named by the record's number, and nothing of its file is written."""
+    """A line that is no JSON is named by its record and its file, and nothing of the load is written."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"a":1}\n{"a":2}\n' + line + b'\n{"a":4}\n')
     headrace.load([{"a": 0}], "t", into=warehouse)
-    with pytest.raises(SourceError, match=r"main\.t: .*record 2 is no JSON"):
+    with pytest.raises(SourceError, match=r"main\.t: record 2 \(events\.jsonl\) is no JSON"):
         headrace.load(path, "t", into=warehouse)
 
     assert [(0,)] == landed.rows(warehouse, "t")

@@ -52,7 +52,7 @@ def types_by_path(warehouse: Warehouse) -> dict[str, list[str]]:
     return {path: [type_ for other, type_ in found if other == path] for path, _ in found}
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(shuffled(), st.sampled_from(LANES))
 def test_one_load(case: tuple[Batches, list[int]], lane: Lane) -> None:
     """In one load neither the values nor the types of the columns depend on the order of the batches."""
@@ -67,7 +67,7 @@ def test_one_load(case: tuple[Batches, list[int]], lane: Lane) -> None:
         assert types_by_path(one) == types_by_path(other)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(shuffled(), st.sampled_from(LANES))
 def test_several_loads(case: tuple[Batches, list[int]], lane: Lane) -> None:
     """Over several loads columns may differ, but every value can be read at its place in any order."""
@@ -77,6 +77,15 @@ def test_several_loads(case: tuple[Batches, list[int]], lane: Lane) -> None:
         load(warehouse, reordered, lane, at_once=False)
 
         assert [] == differing(warehouse, reordered)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000)
+@given(shuffled(), st.sampled_from(LANES))
+def test_at_length(case: tuple[Batches, list[int]], lane: Lane) -> None:
+    """The same laws, with many more examples."""
+    test_one_load.hypothesis.inner_test(case, lane)  # type: ignore[attr-defined]
+    test_several_loads.hypothesis.inner_test(case, lane)  # type: ignore[attr-defined]
 
 
 def differing(warehouse: Warehouse, loads: Batches) -> list[str]:

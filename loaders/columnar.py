@@ -75,6 +75,7 @@ class ColumnarShredder:
         kept = list(range(len(lines)))
         # the reader crashes on a record that is null or a list, and takes a null in a list for a zero
         odd = {at for at in kept if lines[at][:1] != b"{"}
+        odd |= {at for at in kept if not lines[at].isascii() and not _is_text(lines[at])}
         if any(b"null" in line for line in lines):
             odd |= {at for at in kept if _LIST_NULL.search(lines[at])}
         yield from self._shred(first, lines, [at for at in kept if at not in odd], odd)
@@ -148,6 +149,14 @@ class ColumnarShredder:
                 return None, rounded
         missing = self._without_key(parsed)
         return (None, {kept[at] for at in missing}) if missing else (parsed, set())
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:  # the reader would let it through
+        return False
+    return True
 
 
 def _read(buffer: bytes, schema: pa.Schema | None) -> pa.Table:

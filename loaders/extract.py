@@ -7,7 +7,7 @@ through the columnar lane, which hands back the lines it must not take. Arrow ta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import SourceError
@@ -16,12 +16,13 @@ from headrace.loaders.exact import BadLine, shred_lines
 from headrace.loaders.intake import Intake, OnRows
 from headrace.loaders.limits import KeyLimit
 from headrace.loaders.lines import LineEncoder
-from headrace.loaders.names import Path
 from headrace.loaders.package import Package, PackageWriter
+from headrace.loaders.schema import RootSchema
 
 if TYPE_CHECKING:
     from headrace.loaders.columnar import ColumnarShredder
 
+_NOTHING = RootSchema()
 SMALL = 2 << 20
 """Bytes of JSON below which a whole load takes the exact lane: importing pyarrow would cost more."""
 
@@ -30,7 +31,7 @@ BLOCK = 32 << 20
 
 
 def extract(
-    stream: Any, writer: PackageWriter, *, watched: Collection[tuple[Path, Path]] = (),
+    stream: Any, writer: PackageWriter, *, before: RootSchema = _NOTHING,
     cursor_column: str | None = None, since: Any = None, on_rows: OnRows = lambda records: None,
 ) -> Package:  # fmt: skip
     """Read `stream` to its end into a sealed package.
@@ -38,7 +39,7 @@ def extract(
     Args:
         stream: Records in any container, with marks between them.
         writer: The open package.
-        watched: Paths that are times in the warehouse already; see `columnar`.
+        before: What the warehouse knows: where strings are times, and dicts JSON.
         cursor_column: The key whose greatest value is the next run's `since`.
         since: The value from which it rises.
         on_rows: Called now and then with the number of records read.
@@ -55,7 +56,7 @@ def extract(
         clears=target.strategy == "upsert",
     )
     intake = Intake(target.name, encoder, cursor_column, since, on_rows)
-    shredding = _Shredding(writer, watched, intake)
+    shredding = _Shredding(writer, before, intake)
     for block, last in _blocks(intake.read(stream)):
         shredding.add(block, last)
     on_rows(intake.records)
@@ -70,13 +71,13 @@ def extract(
 class _Shredding:
     """Writes block after block into a package, each through the lane that fits."""
 
-    def __init__(self, writer: PackageWriter, watched: Collection[tuple[Path, Path]], intake: Intake) -> None:
+    def __init__(self, writer: PackageWriter, before: RootSchema, intake: Intake) -> None:
         self.exact = 0
         self._writer = writer
-        self._watched = watched
+        self._watched = before.times()
         self._intake = intake
         self._records = 0
-        self._limit = KeyLimit()
+        self._limit = KeyLimit(before.maps())
         self._columnar: ColumnarShredder | None = None
         self._required = writer.target.required()
         self._hashed = writer.target.strategy == "scd2"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -32,8 +32,8 @@ _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?')
 class KeyLimit:
     """Folds dicts that turned out to be maps; remembers them for the blocks that follow."""
 
-    def __init__(self) -> None:
-        self.folded: set[Path] = set()
+    def __init__(self, folded: Iterable[Path] = ()) -> None:
+        self.folded = set(folded)
         self._root_keys: dict[str, None] = {}
         self._root_is_full = False
 

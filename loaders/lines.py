@@ -174,7 +174,8 @@ def rebuilt(value: Any) -> Any:
 def exact_json(text: bytes) -> Any:
     """Return the value of one line of JSON, numbers of any size and length intact.
 
-    A fraction that no double holds (more than 17 digits, or past 1e308) is a Decimal.
+    A fraction that no double holds (more than 17 digits, or past 1e308) is a Decimal. NaN and Infinity, which
+    Python's own writer makes, are read; half of a surrogate pair becomes its escape.
 
     Raises:
         ValueError: The line is no JSON.
@@ -183,8 +184,22 @@ def exact_json(text: bytes) -> Any:
     [18446744073709551616, Decimal('0.12345678901234567890'), 0.5]
     """
     if _LONG_NUMBER.search(text) is None:
-        return orjson.loads(text)
-    return json.loads(text, parse_float=_exact_fraction)
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass  # the slower parser reads more, or says what is wrong
+    value = json.loads(text, parse_float=_exact_fraction)
+    return _plain_texts(value) if b"\\u" in text else value
+
+
+def _plain_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, list):
+        return [_plain_texts(item) for item in value]
+    if isinstance(value, dict):
+        return {plain_text(key): _plain_texts(item) for key, item in value.items()}
+    return value
 
 
 def _exact_fraction(text: str) -> float | Decimal:

@@ -91,6 +91,15 @@ class RootSchema:
         }
         return lists | dicts
 
+    def maps(self) -> set[Path]:
+        """Return the paths, from the record's root, whose dicts an earlier load came to keep as JSON."""
+        return {
+            (*table.path, *column.path)
+            for table in self.tables.values()
+            for column in table.columns
+            if column.kinds == {"json"} and column.declared is None
+        }
+
     def times(self) -> set[tuple[Path, Path]]:
         """Return the paths (of a table, within it) that have a column of times."""
         return {

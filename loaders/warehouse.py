@@ -171,10 +171,10 @@ class Warehouse:
             target = replace(target, contract=self.contract)
         self.report(target.name, 0, False)
         with self.session() as connection, self._store() as store:
-            watched = catalogue.read_schema(connection, target.schema, target.table).times()
+            before = catalogue.read_schema(connection, target.schema, target.table)
             with PackageWriter(store, target, source) as writer:
                 package = extract(
-                    stream, writer, watched=watched, cursor_column=cursor, since=since,
+                    stream, writer, before=before, cursor_column=cursor, since=since,
                     on_rows=lambda records: self.report(target.name, records, False),
                 )  # fmt: skip
             try:

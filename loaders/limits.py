@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from headrace.loaders.lines import MARK, exact_json, is_mark, json_text, user_key
+from headrace.loaders.lines import MARK, exact_json, is_mark, json_text, marked, user_key
 from headrace.loaders.names import Path
 
 MOST_KEYS = 1000
@@ -54,12 +55,15 @@ class KeyLimit:
         self._root_is_full = len(self._root_keys) > MOST_KEYS
         if not self.folded and not self._root_is_full:
             return lines
-        kept = frozenset(list(self._root_keys)[:MOST_KEYS]) if self._root_is_full else None
+        # a key of the user's with that name goes into the column, not under it
+        kept = frozenset(list(self._root_keys)[:MOST_KEYS]) - {EXTRA} if self._root_is_full else None
         return [orjson.dumps(self._folded(record, (), kept)) for record in records]
 
     def _folded(self, value: Any, path: Path, kept: frozenset[str] | None) -> Any:
         if isinstance(value, list):
             return [self._folded(item, (*path, None), None) for item in value]
+        if isinstance(value, (int, float, Decimal)):
+            return marked(value)  # JSON text may hold longer numbers than orjson writes, and NaN
         if not isinstance(value, dict) or _is_marked(value):
             return value
         if path in self.folded:

@@ -270,7 +270,9 @@ def _unmarked(value: Any) -> Any:
         return {user_key(key): _unmarked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_unmarked(item) for item in value]
-    return value
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _may_hold_nan(record: Any) -> bool:

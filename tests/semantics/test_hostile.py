@@ -80,6 +80,25 @@ def test_a_root_of_endless_keys(warehouse: Warehouse) -> None:
     assert record == row | extra
 
 
+def test_a_key_called_extra(warehouse: Warehouse) -> None:
+    """A key of that name is not lost: it is in the column of that name."""
+    record = {EXTRA: "mine", **{f"k{n}": n for n in range(MOST_KEYS + 5)}}
+    headrace.load([record], "t", into=warehouse)
+    (row,) = landed.records(warehouse, "t")
+
+    assert record == {**row, **json.loads(row.pop(EXTRA))}
+
+
+@pytest.mark.parametrize("number", ["100000000000000000000", "0.12345678901234567890", "1e400", "-Infinity"])
+def test_long_numbers_beside_a_map(warehouse: Warehouse, number: str) -> None:
+    """Numbers that only the exact reader knows land in a column, and in the JSON of a map as text if need be."""
+    hits = json.dumps({f"p{n}": n for n in range(MOST_KEYS + 1)})
+    headrace.load(f'{{"v":{number},"hits":{{"x":{number},{hits[1:]}}}'.encode(), "t", into=warehouse)
+    (row,) = landed.records(warehouse, "t")
+
+    assert Decimal(number) == Decimal(row["v"]) == Decimal(json.loads(row["hits"])["x"])
+
+
 _ENDLESS = """
 import json, resource, sys
 from headrace.loaders import extract
@@ -205,6 +224,7 @@ MALFORMED = {
     "leading zero": b'{"a":01}',
     "NUL": b'{"a":"x\x00y"}',
     "control character": b'{"a":"x\x01y"}',
+    "no UTF-8": b'{"a":"\xff"}',
 }
 
 
@@ -246,6 +266,8 @@ ODD_JSON: dict[str, tuple[bytes, list[Any]]] = {
         [Decimal("0.12345678901234567890"), 0.1],
     ),
     "minus zero": (b'{"v":-0.0}\n{"v":1.5}\n', [-0.0, 1.5]),
+    "infinities": (b'{"v":NaN}\n{"v":-Infinity}\n', [math.nan, -math.inf]),
+    "half a surrogate pair": (b'{"v":"\\ud800"}\n', ["\\ud800"]),
     "escaped NUL": (b'{"v":"x\\u0000y"}\n', ["x\0y"]),
     "escapes": (b'{"v":"\\u00e9\\ud83d\\udc0e\\/\\b"}\n', ["é\U0001f40e/\b"]),
     "no line": (b"", []),

@@ -77,7 +77,8 @@ class _Shredding:
         self._watched = before.times()
         self._intake = intake
         self._records = 0
-        self._limit = KeyLimit(before.maps())
+        # where the nesting has a limit, a JSON column may hold what was too deep in another record
+        self._limit = KeyLimit(before.maps() if writer.target.max_nesting is None else ())
         self._columnar: ColumnarShredder | None = None
         self._required = writer.target.required()
         self._hashed = writer.target.strategy == "scd2"

@@ -265,6 +265,8 @@ def _unmarked(value: Any) -> Any:
         mark = read_mark(value)
         if mark is not None:
             kind, text = mark
+            if kind == "json":
+                return json.loads(text)
             is_integer = kind in {"hugeint", "bignum"} and "." not in text and len(text) < 4300
             return int(text) if is_integer else text
         return {user_key(key): _unmarked(item) for key, item in value.items()}

@@ -7,6 +7,7 @@ load add up. The rules are those of `docs/semantics.md`.
 
 from __future__ import annotations
 
+import base64
 import enum
 import json
 import math
@@ -306,7 +307,7 @@ def _plain(value: Any) -> Any:
         (float, lambda number: number if math.isfinite(number) else str(number)),
         (Decimal, lambda number: int(number) if _is_long_whole(number) else format(number, "f")),
         (timedelta, lambda span: f"{span.days} days {span.seconds * 10**6 + span.microseconds} microseconds"),
-        (bytes, lambda data: __import__("base64").b64encode(data).decode()),
+        (bytes, lambda data: base64.b64encode(data).decode()),
     ]
     for type_, write in writers:
         if isinstance(value, type_):

@@ -95,7 +95,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
         connection.execute(sql.change_schema(target.schema, change))
     _make_room(connection, package, staged, merge, _tables(before, planned))
     rows = {
-        one.plan.table.name: _count(connection, _insert(package, one, staged, merge, load_id))
+        one.plan.table.name: _one(connection, _insert(package, one, staged, merge, load_id))
         for one in staged.values()
     }
     loaded = rows[planned.root.table.name]
@@ -284,10 +284,6 @@ def _temporary(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def _run(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
     for statement in statements:
         connection.execute(statement)
-
-
-def _count(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
-    return _one(connection, statement)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -236,7 +236,7 @@ def _quarantine_show(options: argparse.Namespace) -> None:
     import json
 
     from headrace.loaders import catalogue
-    from headrace.loaders.lines import exact_json, json_text
+    from headrace.loaders.marks import exact_json, json_text
 
     with open_readonly(options) as connection:
         row = None

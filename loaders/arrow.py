@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.loaders.lines import MARK
+from headrace.loaders.marks import MARK
 
 
 def plain_table(table: pa.Table) -> pa.Table | None:

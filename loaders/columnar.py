@@ -1,16 +1,7 @@
-"""The columnar lane: blocks of lines to Arrow tables, through pyarrow's JSON reader.
+"""The columnar lane: parsed blocks to Arrow tables, a column at a time.
 
-Guarantees: the cells that it makes are those of the exact lane. Costs: some 50 MB/s and the import of
-pyarrow and numpy, so it takes what is large. What the reader would get wrong is found and left to the
-exact lane, line by line:
-
-* a path that holds two shapes (a number here, an object there): the reader refuses and names the path;
-* a null inside a list, which the reader of pyarrow 26 turns into a zero when it comes first;
-* integers past 64 bits, or past 2**53 beside fractions, and fractions of more digits than a double has,
-  which it rounds.
-
-Strings that read as times are pinned to be strings: the reader would drop their offsets. Values that JSON
-lacks come marked (see `lines`) and need no care: a mark is an object with one key.
+Guarantees: the cells that it makes are those of the exact lane. Costs: some 200 MB/s beside the reader's,
+and the import of pyarrow and numpy; so it takes what is large.
 
 Nothing here may import pandas (1.5 s): no `pa.array`, `pa.scalar`, `to_numpy` or Python constants in
 `pyarrow.compute`; numbers cross between numpy and Arrow as buffers.
@@ -18,41 +9,31 @@ Nothing here may import pandas (1.5 s): no `pa.array`, `pa.scalar`, `to_numpy` o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pj
 
 from headrace.loaders.arrow import native_kind
 from headrace.loaders.exact import content_hash
 from headrace.loaders.facts import Facts, TableFacts, place
 from headrace.loaders.infer import ISO_PATTERNS, string_kind
 from headrace.loaders.kinds import MENTIONS, NESTED, NULL, SAFE_INT, spec
-from headrace.loaders.lines import is_mark, user_key
+from headrace.loaders.marks import is_mark, user_key
 from headrace.loaders.names import Path, find_key, parse_hint
+from headrace.loaders.reader import Parsed
 
 Tables = dict[Path, pa.Table]
 Watched = Collection[tuple[Path, Path]]
 """Paths (of a table, within it) that are times in the warehouse already: there each string counts."""
 
-_CONFLICT = re.compile(r"Column\((?P<path>.*)\) changed from (?P<old>\w+) to (?P<new>\w+)")
-_LIST_NULL = re.compile(rb"[\[,]\s*null")
-_LONG_INTEGER = re.compile(rb"[:\[,]\s*-?\d{16,}\s*[,}\]]|\d[eE]\+?\d{3}")
-_LONG_FRACTION = re.compile(rb"[:\[,]\s*-?(?=\d+\.)[\d.]{19}")
-_FIRST_BYTE = {
-    "string": rb'"', "number": rb"[-\d]", "boolean": rb"[tf]", "object": rb"\{", "array": rb"\[",
-}  # fmt: skip
 _STORED = {"DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
-_MOST_RETRIES = 64
-_SMALLEST_BLOCK = 256
 
 
 class ColumnarShredder:
-    """Shreds blocks of one stream; learns from each what the reader must be told for the next."""
+    """Shreds what the reader has parsed, block after block."""
 
     def __init__(
         self, facts: Facts, watched: Watched = (), required: Sequence[str] = (), *, hashed: bool = False
@@ -61,62 +42,33 @@ class ColumnarShredder:
         self._watched = frozenset(watched)
         self._required = required
         self._hashed = hashed
-        self._pins: dict[str, Any] = {}
 
-    def shred(self, first: int, lines: list[bytes]) -> Iterator[tuple[Tables, list[int]]]:
-        """Yield the tables of a block, and the positions of the lines that the exact lane has to take.
-
-        Mostly once; a block that the reader refuses without saying why is halved until it is found.
+    def shred(self, first: int, text: bytes, parsed: Parsed) -> Iterator[Tables]:
+        """Yield the tables of each part of a block.
 
         Args:
             first: The ordinal of the block's first record in its load.
-            lines: Records as JSON, one each.
+            text: The block.
+            parsed: The same, parsed.
         """
-        kept = list(range(len(lines)))
-        # the reader crashes on a record that is null or a list, and takes a null in a list for a zero
-        odd = {at for at in kept if lines[at][:1] != b"{"}
-        odd |= {at for at in kept if not lines[at].isascii() and not _is_text(lines[at])}
-        if any(b"null" in line for line in lines):
-            odd |= {at for at in kept if _LIST_NULL.search(lines[at])}
-        yield from self._shred(first, lines, [at for at in kept if at not in odd], odd)
+        for kept, table in parsed.parts:
+            tables = _Block(self._facts, self._watched).tables(table, kept + first)
+            if self._hashed:
+                lines = text.split(b"\n")
+                hashes = np.fromiter(
+                    (content_hash(lines[at]) for at in kept), dtype=np.int64, count=len(kept)
+                )
+                tables[()] = tables[()].append_column("h", _int64(hashes))
+            yield tables
 
     def shred_table(self, first: int, table: pa.Table) -> Tables | None:
         """Return the tables of rows that are Arrow already, in plain types; None if one lacks its key."""
-        if self._without_key(table):
+        if self.without_key(table):
             return None
         ordinals = np.arange(first, first + table.num_rows, dtype=np.int64)
         return _Block(self._facts, self._watched).tables(table.combine_chunks(), ordinals)
 
-    def _shred(
-        self, first: int, lines: list[bytes], kept: list[int], odd: set[int]
-    ) -> Iterator[tuple[Tables, list[int]]]:
-        for _ in range(_MOST_RETRIES):
-            if not kept:
-                break
-            parsed, offenders = self._parse(lines, kept)
-            if parsed is not None:
-                yield self._tables(first, lines, kept, parsed), sorted(odd)
-                return
-            if not offenders:
-                break
-            odd = odd | offenders
-            kept = [at for at in kept if at not in offenders]
-        if len(kept) <= _SMALLEST_BLOCK:
-            yield {}, sorted(odd.union(kept))
-            return
-        half = len(kept) // 2
-        yield from self._shred(first, lines, kept[:half], odd)
-        yield from self._shred(first, lines, kept[half:], set())
-
-    def _tables(self, first: int, lines: list[bytes], kept: list[int], parsed: pa.Table) -> Tables:
-        ordinals = np.asarray(kept, dtype=np.int64) + first
-        tables = _Block(self._facts, self._watched).tables(parsed, ordinals)
-        if self._hashed:
-            hashes = np.fromiter((content_hash(lines[at]) for at in kept), dtype=np.int64, count=len(kept))
-            tables[()] = tables[()].append_column("h", _int64(hashes))
-        return tables
-
-    def _without_key(self, parsed: pa.Table) -> list[int]:
+    def without_key(self, parsed: pa.Table) -> list[int]:
         """Return the positions of the rows that lack a value of their key."""
         missing: set[int] = set()
         for name in self._required:
@@ -128,67 +80,6 @@ class ColumnarShredder:
                 nulls = column.is_null().to_pylist()
                 missing.update(at for at, null in enumerate(nulls) if null)
         return sorted(missing)
-
-    def _parse(self, lines: list[bytes], kept: list[int]) -> tuple[pa.Table | None, set[int]]:
-        """Return the parsed block, or None and the positions of the lines that stand in the way."""
-        buffer = b"\n".join([lines[at] for at in kept])
-        try:
-            parsed = _read(buffer, _schema(self._pins))
-            if _has_type(parsed.schema, pa.types.is_temporal):
-                _merge_pins(self._pins, _string_pins(parsed.schema))
-                parsed = _read(buffer, _text_for_times(parsed.schema))
-        except pa.ArrowInvalid as error:
-            return None, _offenders(str(error), lines, kept)
-        if parsed.num_rows != len(kept) and parsed.num_columns:
-            return None, set()  # a line holds two records, or half of one
-        if _has_type(parsed.schema, pa.types.is_floating):
-            rounded = {at for at in kept if _LONG_FRACTION.search(lines[at])}
-            if _holds_rounded(parsed):
-                rounded |= {at for at in kept if _LONG_INTEGER.search(lines[at])}
-            if rounded:
-                return None, rounded
-        missing = self._without_key(parsed)
-        return (None, {kept[at] for at in missing}) if missing else (parsed, set())
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:  # the reader would let it through
-        return False
-    return True
-
-
-def _read(buffer: bytes, schema: pa.Schema | None) -> pa.Table:
-    # One block and one thread: with several, the reader of pyarrow 26 now and then crashes the process when
-    # it refuses a block, and it refuses blocks that disagree where one block would do.
-    return pj.read_json(
-        pa.BufferReader(buffer),
-        read_options=pj.ReadOptions(block_size=len(buffer) + 1, use_threads=False),
-        parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"),
-    ).combine_chunks()
-
-
-def _offenders(message: str, lines: list[bytes], kept: list[int]) -> set[int]:
-    """Return the lines that hold the rarer of the two shapes that the reader found at one path."""
-    conflict = _CONFLICT.search(message)
-    if conflict is None:
-        return set()
-    keys = [key for key in conflict["path"].split("/") if key and key != "[]"]
-    if not keys:
-        return set()
-    if conflict["path"].endswith("[]"):
-        return _lines_with(lines, kept, keys[-1], "array")
-    old, new = (_lines_with(lines, kept, keys[-1], conflict[shape]) for shape in ("old", "new"))
-    return min(old or new, new or old, key=len)
-
-
-def _lines_with(lines: list[bytes], kept: list[int], key: str, shape: str) -> set[int]:
-    import orjson
-
-    first = _FIRST_BYTE.get(shape, b"")
-    pattern = re.compile(re.escape(orjson.dumps(key)) + rb"\s*:\s*" + first)
-    return {at for at in kept if pattern.search(lines[at])}
 
 
 class _Block:
@@ -329,88 +220,6 @@ def _apart(array: pa.Array, masks: dict[str, pa.Array]) -> list[tuple[str, pa.Ar
     empty = pa.nulls(len(array), array.type)
     parts = [(kind, pc.if_else(mask, array, empty)) for kind, mask in masks.items()]
     return [(kind, part) for kind, part in parts if part.null_count < len(part)]
-
-
-def _holds_rounded(parsed: pa.Table) -> bool:
-    """Tell whether a column of fractions holds a number so large that it may have been an integer."""
-    return any(_largest(_one_chunk(column)) >= SAFE_INT for column in parsed.columns)
-
-
-def _largest(array: pa.Array) -> float:
-    if pa.types.is_struct(array.type):
-        return max(map(_largest, array.flatten()), default=0.0)
-    if pa.types.is_list(array.type):
-        return _largest(array.flatten())
-    if not pa.types.is_floating(array.type) or array.null_count == len(array):
-        return 0.0
-    bounds = pc.min_max(array)
-    return float(max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py())))
-
-
-def _has_type(schema: Any, wanted: Any) -> bool:
-    return any(_type_has(field.type, wanted) for field in schema)
-
-
-def _type_has(type_: pa.DataType, wanted: Any) -> bool:
-    if pa.types.is_struct(type_):
-        return _has_type(type_, wanted)
-    if pa.types.is_list(type_):
-        return _type_has(type_.value_type, wanted)
-    return bool(wanted(type_))
-
-
-def _text_for_times(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with a string wherever the reader guessed a time."""
-    return pa.schema([pa.field(field.name, _text_for_time(field.type)) for field in schema])
-
-
-def _text_for_time(type_: pa.DataType) -> pa.DataType:
-    if pa.types.is_struct(type_):
-        return pa.struct([pa.field(field.name, _text_for_time(field.type)) for field in type_])
-    if pa.types.is_list(type_):
-        return pa.list_(_text_for_time(type_.value_type))
-    return pa.string() if pa.types.is_temporal(type_) else type_
-
-
-def _string_pins(schema: Any) -> dict[str, Any]:
-    """Return the paths of times as a tree: a dict below a struct, a one-item list below a list."""
-    pins = {field.name: _pin(field.type) for field in schema}
-    return {name: pin for name, pin in pins.items() if pin}
-
-
-def _pin(type_: pa.DataType) -> Any:
-    if pa.types.is_struct(type_):
-        return _string_pins(type_)
-    if pa.types.is_list(type_):
-        below = _pin(type_.value_type)
-        return [below] if below else None
-    return pa.types.is_temporal(type_)
-
-
-def _merge_pins(pins: dict[str, Any], more: dict[str, Any]) -> None:
-    for name, pin in more.items():
-        known = pins.get(name)
-        if isinstance(known, dict) and isinstance(pin, dict):
-            _merge_pins(known, pin)
-        elif (
-            isinstance(known, list)
-            and isinstance(pin, list)
-            and isinstance(known[0], dict)
-            and isinstance(pin[0], dict)
-        ):
-            _merge_pins(known[0], pin[0])
-        elif known is None:
-            pins[name] = pin
-
-
-def _schema(pins: dict[str, Any]) -> pa.Schema | None:
-    return pa.schema([pa.field(name, _pinned(pin)) for name, pin in pins.items()]) if pins else None
-
-
-def _pinned(pin: Any) -> pa.DataType:
-    if isinstance(pin, dict):
-        return pa.struct([pa.field(name, _pinned(below)) for name, below in pin.items()])
-    return pa.list_(_pinned(pin[0])) if isinstance(pin, list) else pa.string()
 
 
 def _at(parsed: pa.Table, path: Path) -> pa.Array | None:

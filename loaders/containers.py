@@ -23,8 +23,8 @@ from pathlib import Path as FilePath
 from typing import IO, TYPE_CHECKING, Any
 
 from headrace.errors import SourceError
-from headrace.loaders.lines import exact_json
 from headrace.loaders.records import Checkpoint, Rekey
+from headrace.loaders.scan import value_end, values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,15 +34,17 @@ _READ = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class RawLine:
-    """A record that is JSON already.
+class RawLines:
+    """Records that are JSON already.
 
     Attributes:
-        json: One line of JSON, not yet checked.
-        origin: Where it stands, for messages: `data.jsonl:17`.
+        text: A line for each record, a new line between two of them; not yet checked.
+        count: How many there are.
+        origin: The name of the file, for messages.
     """
 
-    json: bytes
+    text: bytes
+    count: int
     origin: str
 
 
@@ -61,7 +63,7 @@ class ArrowRows:
 
 
 Opened = Any
-"""A record of any type, a mark, a `RawLine`, `Whole` or `ArrowRows`."""
+"""A record of any type, a mark, `RawLines`, `Whole` or `ArrowRows`."""
 
 
 def opened(data: Any) -> Iterator[Opened]:
@@ -98,7 +100,10 @@ def _open(item: Any) -> Iterator[Opened]:
         yield from itertools.chain.from_iterable(map(_open, _drained(item)))
     elif isinstance(item, (list, tuple, Iterator)) or _is_plain_iterable(item):
         for inner in item:
-            yield from _open(inner)
+            if type(inner) is dict:  # mostly, and a generator for each would cost
+                yield inner
+            else:
+                yield from _open(inner)
     else:
         yield item
 
@@ -187,24 +192,32 @@ def _decompressed(path: FilePath) -> IO[bytes]:
     return path.open("rb")
 
 
-def _json(file: IO[bytes], name: str) -> Iterator[RawLine | Any]:
+def _json(file: IO[bytes], name: str) -> Iterator[RawLines]:
     """Yield the records of JSON lines, or of one JSON document: its items if it is an array."""
     head = file.read(_READ).removeprefix(b"\xef\xbb\xbf")
     if _is_document(head):
-        yield from _document(head + file.read(), name)
+        yield from _document(_Rejoined(head, file), name)
         return
-    rest, number = b"", 0
-    chunk = head
-    while chunk:
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            number += 1
-            if line and not line.isspace():
-                yield RawLine(line, f"{name}:{number}")
-        chunk = file.read(_READ)
-    if rest and not rest.isspace():
-        yield RawLine(rest, f"{name}:{number + 1}")
+    rest = b""
+    while head:
+        text, end, after = head.rpartition(b"\n")
+        if end:
+            yield from _raw(rest + text, name)
+            rest = after
+        else:
+            rest += after
+        head = file.read(_READ)
+    yield from _raw(rest, name)
+
+
+def _raw(text: bytes, name: str) -> Iterator[RawLines]:
+    """Yield a piece of a file without its blank lines and line ends of other systems."""
+    ends = text.count(b"\n")
+    if text[:1] != b"{" or text.count(b"\n{") != ends or b"\r" in text:
+        lines = [stripped for line in text.split(b"\n") if (stripped := line.strip())]
+        text, ends = b"\n".join(lines), len(lines) - 1
+    if text:
+        yield RawLines(text, ends + 1, name)
 
 
 def _is_document(head: bytes) -> bool:
@@ -217,15 +230,34 @@ def _is_document(head: bytes) -> bool:
 
 def _is_whole(line: bytes) -> bool:
     try:
-        exact_json(line)
+        return value_end(line, 0) == len(line.rstrip())
     except ValueError:
         return False
-    return True
 
 
-def _document(text: bytes, name: str) -> Iterator[Any]:
+class _Rejoined:
+    """A file with what was read of it already put back."""
+
+    def __init__(self, head: bytes, file: IO[bytes]) -> None:
+        self._head, self._file = head, file
+
+    def read(self, size: int) -> bytes:
+        """Return some bytes more: those put back first, all at once."""
+        head, self._head = self._head, b""
+        return head or self._file.read(size)
+
+
+def _document(file: _Rejoined, name: str) -> Iterator[RawLines]:
+    lines: list[bytes] = []
+    size = 0
     try:
-        value = exact_json(text)
+        for _, line in values(file.read):
+            lines.append(line)
+            size += len(line)
+            if size >= _READ:
+                yield RawLines(b"\n".join(lines), len(lines), name)
+                lines, size = [], 0
     except ValueError as error:
-        raise SourceError(f"{name} is neither JSON nor JSON lines: {error}") from error
-    yield from value if isinstance(value, list) else [value]
+        raise SourceError(f"{name} is neither JSON nor JSON lines: {error}.") from error
+    if lines:
+        yield RawLines(b"\n".join(lines), len(lines), name)

@@ -16,7 +16,7 @@ from typing import Any
 from headrace.loaders.facts import Facts, TableFacts, place
 from headrace.loaders.infer import scalar
 from headrace.loaders.kinds import MENTIONS, NESTED, NULL
-from headrace.loaders.lines import exact_json, read_mark, user_key
+from headrace.loaders.marks import exact_json, read_mark, user_key
 from headrace.loaders.names import Path, find_key, parse_hint
 
 Rows = dict[Path, list[dict[str, Any]]]

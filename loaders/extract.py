@@ -7,26 +7,28 @@ through the columnar lane, which hands back the lines it must not take. Arrow ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import SourceError
-from headrace.loaders.containers import ArrowRows
+from headrace.loaders.containers import ArrowRows, RawLines
 from headrace.loaders.exact import BadLine, shred_lines
 from headrace.loaders.intake import Intake, OnRows
-from headrace.loaders.limits import KeyLimit
+from headrace.loaders.limits import KeyLimit, keys_of
 from headrace.loaders.lines import LineEncoder
+from headrace.loaders.names import Path
 from headrace.loaders.package import Package, PackageWriter
 from headrace.loaders.schema import RootSchema
 
 if TYPE_CHECKING:
-    from headrace.loaders.columnar import ColumnarShredder
+    from headrace.loaders.pipeline import Pipeline
 
 _NOTHING = RootSchema()
 SMALL = 2 << 20
 """Bytes of JSON below which a whole load takes the exact lane: importing pyarrow would cost more."""
 
-BLOCK = 32 << 20
+BLOCK = 16 << 20
 """Bytes of JSON that are held, parsed and written at a time."""
 
 
@@ -56,9 +58,9 @@ def extract(
         clears=target.strategy == "upsert",
     )
     intake = Intake(target.name, encoder, cursor_column, since, on_rows)
-    shredding = _Shredding(writer, before, intake)
-    for block, last in _blocks(intake.read(stream)):
-        shredding.add(block, last)
+    with _Shredding(writer, before, intake) as shredding:
+        for block, last in _blocks(intake.read(stream)):
+            shredding.add(block, last)
     on_rows(intake.records)
     return writer.seal(
         records=intake.records,
@@ -68,80 +70,113 @@ def extract(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some records of a stream.
+
+    Attributes:
+        text: A line of JSON for each, a new line between two.
+        count: How many there are.
+    """
+
+    text: bytes
+    count: int
+
+
 class _Shredding:
-    """Writes block after block into a package, each through the lane that fits."""
+    """Writes block after block into a package, each through the lane that fits.
+
+    In the columnar lane the stream is read in this thread, blocks are parsed in two others, flattened in this
+    one in their order, and written in a fourth: all but the reading is work outside of Python's lock.
+    """
 
     def __init__(self, writer: PackageWriter, before: RootSchema, intake: Intake) -> None:
         self.exact = 0
         self._writer = writer
-        self._watched = before.times()
+        self._before = before
         self._intake = intake
         self._records = 0
         # where the nesting has a limit, a JSON column may hold what was too deep in another record
         self._limit = KeyLimit(before.maps() if writer.target.max_nesting is None else ())
-        self._columnar: ColumnarShredder | None = None
         self._required = writer.target.required()
         self._hashed = writer.target.strategy == "scd2"
         self._keeps_raw = writer.target.contract.quarantines
+        self._pipeline: Pipeline | None = None
 
-    def add(self, block: list[bytes] | ArrowRows, last: bool) -> None:
+    def __enter__(self) -> _Shredding:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._pipeline is not None:
+            self._pipeline.close(finish=kind is None)
+
+    def add(self, block: _Block | ArrowRows, last: bool) -> None:
         if isinstance(block, ArrowRows):
-            tables = None if self._keeps_raw else self._columns().shred_table(self._records, block.table)
-            if tables is not None:
-                self._writer.add_tables(tables)
+            if not self._keeps_raw and self._columns().add_table(self._records, block.table):
                 self._records += block.table.num_rows
                 return
-            block = [self._intake.encoder.encode(record) for record in block.table.to_pylist()]
+            lines = [self._intake.encoder.encode(record) for record in block.table.to_pylist()]
+            block = _Block(b"\n".join(lines), len(lines))
         if self._keeps_raw:
-            self._writer.add_raw(block)
-        lines = self._limit.apply(block)
-        is_small = self._columnar is None and last and sum(map(len, lines)) < SMALL
-        odd = range(len(lines)) if is_small else self._add_columns(lines)
-        self._add_rows([(self._records + at, lines[at]) for at in odd])
-        self._records += len(lines)
+            self._writer.add_raw(block.text)
+        text = self._limit.apply(block.text, keys_of(self._paths()))
+        if self._pipeline is None and last and len(text) < SMALL:
+            self._shred_exactly(list(enumerate(text.split(b"\n"), self._records)))()
+        else:
+            self._columns().add(self._records, text, block.count)
+        self._records += block.count
 
-    def _add_rows(self, lines: list[tuple[int, bytes]]) -> None:
+    def _paths(self) -> Iterator[Path]:
+        """Yield the path of every column, or column to be."""
+        for table in self._before.tables.values():
+            yield from ((*table.path, *column.path) for column in table.columns)
+        for found in self._writer.facts.tables.values():
+            yield from ((*found.path, *fact.path) for fact in found.facts.values())
+
+    def _shred_exactly(self, lines: list[tuple[int, bytes]]) -> Callable[[], None]:
+        """Shred records in the exact lane; return what writes them."""
         try:
             rows, rejected = shred_lines(lines, self._writer.facts, self._required, hashed=self._hashed)
         except BadLine as error:
             place = f"record {error.record}{self._intake.where(error.record)}"
             raise SourceError(f"{self._writer.target.name}: {place} {error}") from error
-        self._writer.add_rows(rows)
-        self._writer.reject(rejected)
         self.exact += len(lines)
 
-    def _add_columns(self, lines: list[bytes]) -> list[int]:
-        odd: list[int] = []
-        for tables, left_over in self._columns().shred(self._records, lines):
-            self._writer.add_tables(tables)
-            odd.extend(left_over)
-        return sorted(odd)
+        def write() -> None:
+            self._writer.add_rows(rows)
+            self._writer.reject(rejected)
 
-    def _columns(self) -> ColumnarShredder:
-        if self._columnar is None:
-            from headrace.loaders.columnar import ColumnarShredder  # here: it imports pyarrow
+        return write
 
-            self._columnar = ColumnarShredder(
-                self._writer.facts, self._watched, self._required, hashed=self._hashed
+    def _columns(self) -> Pipeline:
+        if self._pipeline is None:
+            from headrace.loaders.columnar import ColumnarShredder  # here: these import pyarrow
+            from headrace.loaders.pipeline import Pipeline
+
+            shredder = ColumnarShredder(
+                self._writer.facts, self._before.times(), self._required, hashed=self._hashed
             )
-        return self._columnar
+            self._pipeline = Pipeline(shredder, self._writer.add_tables, self._shred_exactly)
+        return self._pipeline
 
 
-def _blocks(units: Iterator[bytes | ArrowRows]) -> Iterator[tuple[list[bytes] | ArrowRows, bool]]:
-    """Yield lists of lines of some `BLOCK` bytes, and Arrow tables, and whether the stream ended there."""
-    block: list[bytes] = []
-    size = 0
+def _blocks(units: Iterator[bytes | RawLines | ArrowRows]) -> Iterator[tuple[_Block | ArrowRows, bool]]:
+    """Yield blocks of some `BLOCK` bytes, and Arrow tables, and whether the stream ended there."""
+    pieces: list[bytes] = []
+    count = size = 0
     for unit in units:
         if isinstance(unit, ArrowRows):
-            if block:
-                yield block, False
-                block, size = [], 0
+            if pieces:
+                yield _Block(b"\n".join(pieces), count), False
+                pieces, count, size = [], 0, 0
             yield unit, False
             continue
-        block.append(unit)
-        size += len(unit)
+        text, more = (unit.text, unit.count) if isinstance(unit, RawLines) else (unit, 1)
+        pieces.append(text)
+        count += more
+        size += len(text)
         if size >= BLOCK:
-            yield block, False
-            block, size = [], 0
-    if block:
-        yield block, True
+            yield _Block(b"\n".join(pieces), count), False
+            pieces, count, size = [], 0, 0
+    if pieces:
+        yield _Block(b"\n".join(pieces), count), True

@@ -9,9 +9,10 @@ from datetime import date, datetime
 from typing import Any
 
 from headrace.errors import HeadraceError, SourceError, UsageError
-from headrace.loaders.containers import ArrowRows, RawLine, Whole, opened
-from headrace.loaders.lines import LineEncoder, exact_json
+from headrace.loaders.containers import ArrowRows, RawLines, Whole, opened
+from headrace.loaders.lines import LineEncoder
 from headrace.loaders.names import parse_hint
+from headrace.loaders.nesting import read_line
 from headrace.loaders.records import Checkpoint, Rekey
 
 _REPORT_EVERY = 1000
@@ -51,8 +52,8 @@ class Intake:
         names = [name for first, name in self.files if first <= record]
         return f" ({names[-1]})" if names else ""
 
-    def read(self, stream: Any) -> Iterator[bytes | ArrowRows]:
-        """Yield every record of a stream, as a line or as rows of an Arrow table.
+    def read(self, stream: Any) -> Iterator[bytes | RawLines | ArrowRows]:
+        """Yield every record of a stream: as a line, among other lines, or as a row of an Arrow table.
 
         Raises:
             SourceError: The source raised, or a record is no data; the message counts records from 0.
@@ -63,6 +64,8 @@ class Intake:
                     self._note(item)
                 elif isinstance(item, ArrowRows):
                     yield from self._rows(item)
+                elif isinstance(item, RawLines):
+                    yield from self._raw(item)
                 else:
                     yield self._line(item)
                     self._counted(1)
@@ -102,16 +105,22 @@ class Intake:
     def _line(self, item: Any) -> bytes:
         if isinstance(item, Whole):
             item = item.record
-        if isinstance(item, RawLine):
-            name = item.origin.rpartition(":")[0]
-            if not self.files or self.files[-1][1] != name:
-                self.files.append((self.records, name))
-            if self.cursor_column is not None:
-                self._advance(exact_json(item.json))
-            return self.encoder.line(item.json)
         if self.cursor_column is not None:
             self._advance(item)
         return self.encoder.encode(item)
+
+    def _raw(self, item: RawLines) -> Iterator[bytes | RawLines]:
+        if not self.files or self.files[-1][1] != item.origin:
+            self.files.append((self.records, item.origin))
+        if self.cursor_column is None and self.encoder.keeps(item.text):
+            self._counted(item.count)
+            yield item
+            return
+        for line in item.text.split(b"\n"):
+            if self.cursor_column is not None:
+                self._advance(read_line(line))
+            yield self.encoder.line(line)
+            self._counted(1)
 
     def _rows(self, item: ArrowRows) -> Iterator[bytes | ArrowRows]:
         if self.cursor_column is None and not self.encoder.changes_records:

@@ -1,8 +1,8 @@
 """Limits: what keeps a stream with keys as data, or with endless nesting, from becoming endless columns.
 
-A dict with more than `MOST_KEYS` different keys over a block of records is no record but a map: it is kept
-as one JSON column, from the first block on. At the root, which cannot be folded whole, the keys beyond the
-first `MOST_KEYS` go into the JSON column `_extra`.
+A dict that comes to have more than `MOST_KEYS` different keys, those of earlier loads counted, is no record
+but a map: it is kept as one JSON column, from the block on that makes it one. At the root, which cannot be
+folded whole, the keys beyond the first `MOST_KEYS` go into the JSON column `_extra`.
 
 Counting keys needs every record in Python. So a block is counted only where a sample says that it may be
 worth it: Chao's estimate of how many kinds there are from those seen once and seen twice.
@@ -12,19 +12,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from headrace.loaders.lines import MARK, exact_json, is_mark, json_text, marked, user_key
+from headrace.loaders.marks import MARK, exact_json, is_mark, json_text, marked, user_key
 from headrace.loaders.names import Path
 
 MOST_KEYS = 1000
 EXTRA = "_extra"
 
-_SAMPLE = 1024
+_SAMPLE = 1 << 18
+_PARTS = 16
+"""Bytes of a block that are looked at, and in how many pieces."""
+
+Keys = dict[Path, dict[str, None]]
+"""The keys of each dict, by the dict's path, in the order in which they came."""
+
 # Takes every string whole, key or not, so that no search begins inside of one; a run of plain characters
 # is one step, since the engine keeps 130 bytes for each step that it may have to undo.
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?')
@@ -35,29 +41,43 @@ class KeyLimit:
 
     def __init__(self, folded: Iterable[Path] = ()) -> None:
         self.folded = set(folded)
-        self._root_keys: dict[str, None] = {}
         self._root_is_full = False
+        self._seen: Counter[bytes] = Counter()
 
-    def apply(self, lines: list[bytes]) -> list[bytes]:
-        r"""Return the block, its maps folded; the same list where there are none.
+    def apply(self, text: bytes, known: Keys) -> bytes:
+        r"""Return a block of lines, its maps folded; the same text where there are none.
 
-        >>> block = [b'{"id":%d,"hits":{"page%d":1}}' % (n, n) for n in range(2000)]
-        >>> KeyLimit().apply(block)[7]
+        Args:
+            text: The lines, a new line between two.
+            known: The keys for which there are columns, or files, already.
+
+        >>> block = b"\n".join(b'{"id":%d,"hits":{"page%d":1}}' % (n, n) for n in range(2000))
+        >>> KeyLimit().apply(block, {}).split(b"\n")[7]
         b'{"id":7,"hits":{"\\u0001json":"{\\"page7\\":1}"}}'
         """
-        if not self.folded and not self._root_is_full and estimated_keys(lines) <= MOST_KEYS:
-            return lines
-        records = [exact_json(line) for line in lines]
-        keys: dict[Path, dict[str, None]] = {(): self._root_keys}
+        if not self.folded and not self._root_is_full and not self._may_be_too_many(text, known):
+            return text
+        records = [exact_json(line) for line in text.split(b"\n")]
         for record in records:
-            _count(record, (), keys)
-        self.folded |= {path for path, found in keys.items() if path and len(found) > MOST_KEYS}
-        self._root_is_full = len(self._root_keys) > MOST_KEYS
+            _count(record, (), known)
+        self.folded |= {path for path, found in known.items() if path and len(found) > MOST_KEYS}
+        root = known.get((), {})
+        self._root_is_full = len(root) > MOST_KEYS
         if not self.folded and not self._root_is_full:
-            return lines
+            return text
         # a key of the user's with that name goes into the column, not under it
-        kept = frozenset(list(self._root_keys)[:MOST_KEYS]) - {EXTRA} if self._root_is_full else None
-        return [orjson.dumps(self._folded(record, (), kept)) for record in records]
+        kept = frozenset(list(root)[:MOST_KEYS]) - {EXTRA} if self._root_is_full else None
+        return b"\n".join([orjson.dumps(self._folded(record, (), kept)) for record in records])
+
+    def _may_be_too_many(self, text: bytes, known: Keys) -> bool:
+        """Tell whether a dict may have too many keys: its known ones, and all new ones of a sample."""
+        lines, is_whole = _sample(text)
+        self._seen.update(key for line in lines for key in _keys_in(line))
+        new = self._seen.copy()
+        for key in {key for keys in known.values() for key in keys}:
+            new.pop(orjson.dumps(key)[1:-1], None)
+        most = max(map(len, known.values()), default=0)
+        return most + estimated(new, is_whole=is_whole) > MOST_KEYS
 
     def _folded(self, value: Any, path: Path, kept: frozenset[str] | None) -> Any:
         if isinstance(value, list):
@@ -79,19 +99,51 @@ class KeyLimit:
         return whole
 
 
-def estimated_keys(lines: Sequence[bytes]) -> float:
-    """Return how many different keys a block probably has, from a sample of its lines.
+def keys_of(paths: Iterable[Path]) -> Keys:
+    """Return the keys of each dict on the way to some values.
 
-    >>> estimated_keys([b'{"a":1,"b":2}'] * 100)
-    2.0
+    >>> keys_of([("user", "id"), ("items", None, "sku")])
+    {(): {'user': None, 'items': None}, ('user',): {'id': None}, ('items', None): {'sku': None}}
     """
-    step = max(1, len(lines) // _SAMPLE)
-    seen = Counter(
-        key for line in lines[::step] for key in {text for text, colon in _STRING.findall(line) if colon}
-    )
+    keys: Keys = {}
+    for path in paths:
+        for at, step in enumerate(path):
+            if step is not None:
+                keys.setdefault(path[:at], {})[step] = None
+    return keys
+
+
+def estimated(seen: Counter[bytes], *, is_whole: bool) -> float:
+    """Return how many different keys there probably are, by Chao's estimate of those that a sample missed.
+
+    Args:
+        seen: In how many lines of the sample each key was.
+        is_whole: Whether the sample is all there is.
+
+    >>> estimated(Counter(a=9, b=9), is_whole=False), estimated(Counter(a=1, b=1, c=2), is_whole=False)
+    (2.0, 3.5)
+    """
     once, twice = (sum(count == times for count in seen.values()) for times in (1, 2))
-    unseen = once * (once - 1) / (2 * (twice + 1)) if step > 1 else 0
-    return float(len(seen)) + unseen
+    return float(len(seen)) + (0 if is_whole else once * (once - 1) / (2 * (twice + 1)))
+
+
+def _keys_in(line: bytes) -> set[bytes]:
+    return {name for name, colon in _STRING.findall(line) if colon}
+
+
+def _sample(text: bytes) -> tuple[list[bytes], bool]:
+    """Return some lines from all over a text, and whether they are all of them."""
+    if len(text) <= _SAMPLE:
+        return text.split(b"\n"), True
+    lines: list[bytes] = []
+    end = 0
+    for at in range(0, len(text), len(text) // _PARTS):
+        start = text.find(b"\n", at) + 1 if at else 0
+        if start >= end and (start or not at):
+            end = text.find(b"\n", start + _SAMPLE // _PARTS)
+            end = len(text) if end < 0 else end
+            lines += text[start:end].split(b"\n")
+    return lines, False
 
 
 def _count(value: Any, path: Path, keys: dict[Path, dict[str, None]]) -> None:

@@ -33,6 +33,7 @@ from headrace.loaders.target import Target
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 MANIFEST = "manifest.json"
 PART = ".part"
@@ -146,6 +147,8 @@ class PackageWriter:
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     rejected: int = 0
     _files: list[tuple[Path, FilePath]] = field(default_factory=list)
+    _numbers: dict[Path, int] = field(default_factory=dict)
+    _parquet: dict[Path, pq.ParquetWriter] = field(default_factory=dict)
     _folder: FilePath = field(init=False)
 
     def __enter__(self) -> PackageWriter:
@@ -157,6 +160,8 @@ class PackageWriter:
 
     def __exit__(self, *_: object) -> None:
         if self._folder.exists():  # it was not sealed
+            for writer in self._parquet.values():
+                writer.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             _open.discard(self._folder.with_suffix(""))
 
@@ -167,10 +172,10 @@ class PackageWriter:
             with path.open("wb") as file:
                 file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in table_rows)
 
-    def add_raw(self, lines: Iterable[bytes]) -> None:
+    def add_raw(self, lines: bytes) -> None:
         """Keep records as they came, in order: a contract may send some of them to quarantine."""
         with self._opened(RAW, "records.jsonl").open("ab") as file:
-            file.writelines(line + b"\n" for line in lines)
+            file.write(lines + b"\n")
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Keep records that cannot land, with the reason."""
@@ -188,15 +193,20 @@ class PackageWriter:
                 file.writelines(lines)
 
     def add_tables(self, tables: dict[Path, pa.Table]) -> None:
-        """Write the tables of the columnar lane, a Parquet file each."""
+        """Write the tables of the columnar lane: into one Parquet file each, as long as the columns stay."""
         import pyarrow.parquet as pq  # here, since a small load never needs it
 
         for table, data in tables.items():
-            # lz4 and one row group with no statistics read back fastest: every row is read once, in order
-            pq.write_table(
-                data, self._new_file(table, "parquet"), compression="lz4", write_statistics=False,
-                row_group_size=max(1, data.num_rows), store_schema=False,
-            )  # fmt: skip
+            writer = self._parquet.get(table)
+            if writer is None or writer.schema != data.schema:
+                if writer is not None:
+                    writer.close()
+                # lz4 without statistics reads back fastest: every row is read once
+                writer = self._parquet[table] = pq.ParquetWriter(
+                    self._new_file(table, "parquet"), data.schema,
+                    compression="lz4", write_statistics=False, store_schema=False,
+                )  # fmt: skip
+            writer.write_table(data, row_group_size=max(1, data.num_rows))
 
     def seal(
         self, *, records: int, exact_records: int, cursor: str | None = None, rekeys: Iterable[Rekey] = ()
@@ -204,6 +214,8 @@ class PackageWriter:
         """Make the package durable and return it."""
         folder = self._folder.with_suffix("")
         files = []
+        for writer in self._parquet.values():
+            writer.close()
         for table, path in self._files:
             _sync(path)
             files.append(DataFile(table, folder / path.name, path.stat().st_size, _sha256(path)))
@@ -226,7 +238,7 @@ class PackageWriter:
         return path
 
     def _new_file(self, table: Path, ending: str) -> FilePath:
-        number = list(self.facts.tables).index(table)
+        number = self._numbers.setdefault(table, len(self._numbers))
         path = self._folder / f"{number}-{len(self._files)}.{ending}"
         self._files.append((table, path))
         return path

@@ -27,7 +27,7 @@ from headrace.loaders.catalogue import REPLAY, SCHEMA
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.containers import Whole
 from headrace.loaders.contract import Contract
-from headrace.loaders.lines import JsonText, exact_json, read_mark, user_key
+from headrace.loaders.marks import JsonText, exact_json, read_mark, user_key
 from headrace.loaders.names import parse_hint, snake_case
 from headrace.loaders.schema import Column
 from headrace.loaders.sql import ORDINAL_BITS, Value, ident, insert_values, literal

@@ -176,6 +176,7 @@ def _unmarked(value: Any) -> Any:
 
 
 def is_model(value: Any) -> bool:
+    """Tell whether a value is a dataclass or a pydantic model: a record with a class."""
     return (is_dataclass(value) and not isinstance(value, type)) or hasattr(value, "model_dump")
 
 

@@ -64,14 +64,17 @@ class Shape:
     steps: tuple[str | None, ...]
     name: str
 
-    def lines(self, lines: _Lines) -> set[int]:
-        """Return the numbers of the lines that have it."""
+    def candidates(self, lines: _Lines) -> set[int]:
+        """Return the numbers of the lines that may have it: the key may stand elsewhere too."""
         key = next(step for step in reversed(self.steps) if step is not None)
         opening = _OPENINGS.get(self.name, b"")
         pattern = re.compile(re.escape(orjson.dumps(key)) + rb"\s*:\s*" + opening)
-        # the key may stand elsewhere too, and wherever values have the shape by right
-        may = lines.at(match.start() for match in pattern.finditer(lines.text))
-        return {at for at in may if _has_shape(exact_json(lines.line(at)), self.steps, self.name)} or may
+        return lines.at(match.start() for match in pattern.finditer(lines.text))
+
+    def lines(self, lines: _Lines, candidates: set[int]) -> set[int]:
+        """Return those candidates that do have it; all, if the place cannot be found again."""
+        has = {at for at in candidates if _has_shape(exact_json(lines.line(at)), self.steps, self.name)}
+        return has or candidates
 
 
 def _has_shape(value: Any, steps: Sequence[str | None], name: str) -> bool:
@@ -139,9 +142,9 @@ def parse(text: bytes, count: int, known: Known, missing: FindMissing) -> Parsed
     lines = _Lines(text, count)
     odd = lines.at(_odd_places(text, lines))
     for shape in known.shapes:
-        found = shape.lines(lines)
-        if len(found) < count // 2:  # else the tide has turned, and the others are the odd ones
-            odd |= found
+        candidates = shape.candidates(lines)
+        if len(candidates) < count // 2:  # else the tide has turned, and the others are the odd ones
+            odd |= shape.lines(lines, candidates)
     kept = [at for at in range(count) if at not in odd] if odd else range(count)
     _parse(lines, kept, odd, parsed, missing)
     parsed.odd.sort()
@@ -185,9 +188,8 @@ class _Lines:
 
 def _odd_places(text: bytes, lines: _Lines) -> Iterator[int]:
     """Yield a place in each line that pyarrow must not see."""
-    if text[:1] != b"{" or text.count(b"\n{") != lines.count - 1:
-        starts = lines.starts[:-1]
-        yield from (start for start in starts.tolist() if text[start : start + 1] != b"{")
+    starts = lines.starts[:-1]
+    yield from starts[np.frombuffer(text, dtype=np.uint8)[starts] != ord("{")].tolist()
     if not text.isascii() and not _is_text(text):
         yield from (int(lines.starts[at]) for at in range(lines.count) if not _is_text(lines.line(at)))
     nulls = text.count(b"null")
@@ -287,12 +289,12 @@ def _offenders(message: str, lines: _Lines, kept: set[int], known: Known) -> set
     if not any(steps):
         return set()
     named = ["array"] if steps[-1] is None else [conflict["old"], conflict["new"]]
-    found = {shape: shape.lines(lines) & kept for shape in (Shape(steps, name) for name in named)}
+    found = {shape: shape.candidates(lines) & kept for shape in (Shape(steps, name) for name in named)}
     rarer = min((shape for shape in found if found[shape]), key=lambda one: len(found[one]), default=None)
     if rarer is None:
         return set()
     known.shapes |= {rarer}
-    return found[rarer]
+    return rarer.lines(lines, found[rarer])
 
 
 def _holds_rounded(table: pa.Table) -> bool:

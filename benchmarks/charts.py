@@ -67,19 +67,16 @@ def _growth(cases: Sequence[Figures]) -> Any:
     figure, panels = _panels(len(axes), 2.8)
     for panel, axis in zip(panels, axes, strict=True):
         shown = [case for case in cases if case.labels["axis"] == axis]
-        unit = growth_unit(shown[0])
-        scale, prefix = (1e3, "ms") if unit == "load" else (1e6, "µs")
+        unit, scale = growth_unit(shown[0])
         steps = [case.labels["step"] for case in shown]
-        panel.plot(
-            steps, [scale * case.median / growth_units(case) for case in shown],
-            marker="o", color=_COLOURS["headrace"],
-        )  # fmt: skip
+        costs = [scale * case.median / growth_units(case) for case in shown]
+        panel.plot(steps, costs, marker="o", color=_COLOURS["headrace"])
         panel.set_xscale("log")
         panel.set_xticks(steps, [f"{step:,}" for step in steps])
         panel.minorticks_off()
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.15 * max(costs))
         panel.set_title(axis)
-        panel.set_ylabel(f"{prefix} a {unit}")
+        panel.set_ylabel(unit)
     return figure
 
 

@@ -15,7 +15,7 @@ Phases = Mapping[str, float]
 def peak_mb() -> tuple[float, float]:
     """Return the peak resident memory of this process and of its largest child, in MB.
 
-    Linux keeps the mark of the parent's memory in `ru_maxrss` over a fork; `VmHWM` begins anew with a program.
+    On Linux `ru_maxrss` begins with the memory of the parent; `VmHWM` begins anew with a program.
     """
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     status = Path("/proc/self/status")

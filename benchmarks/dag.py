@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import statistics
 import time
 from collections.abc import Callable
@@ -84,7 +85,6 @@ if __name__ == "__main__":
         flow = flow_file(given.into, given.many)
         repeated(lambda path: run(str(flow), path), given.into)
     else:
-        import headrace.dataflows.run  # Hamilton's import is no part of the wait
-
         flow = flow_file(given.into, given.many, wait=1)
+        importlib.import_module("headrace.dataflows.run")  # Hamilton's import is no part of the wait
         clock.timed(lambda: run(str(flow), given.into / DATABASE))

@@ -8,7 +8,7 @@ time of the whole process, which `run.py` takes, holds everyone's.
 |---|---|
 | headrace | `headrace.load` into a file: sealed package, one transaction |
 | dlt | dlt as it comes: `insert_values` loader, one normalise process |
-| dlt-tuned | Parquet loader, 2 normalise processes, pages of 1000 rows, extracted into 8 files, larger buffers, no compression: `DLT_TUNING` |
+| dlt-tuned | dlt with Parquet, 2 normalise processes, 8 extracted files, larger buffers, no compression |
 | duckdb | `CREATE TABLE AS` over `read_json`, every row sniffed; nested types stay nested, one table |
 | pandas | `json_normalize`, lists kept as JSON text, then a table of DuckDB; one table |
 
@@ -107,7 +107,7 @@ def dlt(job: Job) -> Work:
 
 def dlt_tuned(job: Job) -> Work:
     os.environ.update(DLT_TUNING)
-    # dlt normalises by file: without several of them, the second process would have nothing to do
+    # dlt normalises file by file: without several of them, the second process would have nothing to do
     os.environ["SOURCES__DATA_WRITER__FILE_MAX_ITEMS"] = str(max(_PAGE, job.rows // 8))
     return _dlt(job, "parquet")
 
@@ -178,7 +178,7 @@ def pandas(job: Job) -> Work:
 
 def _is_mixed(column: Any) -> bool:
     """Tell whether values are of several types, which DuckDB does not take from a frame."""
-    return column.dtype == object and column.dropna().map(type).nunique() > 1
+    return bool(column.dtype == object and column.dropna().map(type).nunique() > 1)
 
 
 def _source(job: Job) -> Callable[[], Any]:

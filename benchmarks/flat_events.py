@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from random import Random
 
-_PATHS = ["/", "/pricing", "/docs/start", "/docs/guide/loading", "/blog/2026/01", "/account/orders", "/search"]
+_PATHS = [
+    "/",
+    "/pricing",
+    "/docs/start",
+    "/docs/guide/loading",
+    "/blog/2026/01",
+    "/account/orders",
+    "/search",
+]
 _NAMES = ["page_view", "click", "purchase", "sign_up", "scroll", "search"]
 _COUNTRIES = ["DE", "FR", "US", "BR", "IN", "JP", "NG", "SE"]
 _DEVICES = ["mobile", "desktop", "tablet"]

@@ -1,4 +1,4 @@
-"""Merging into a table that is there: `python -m benchmarks.merge headrace upsert 1000000 1000 --into FOLDER`.
+"""Merging into a table that exists: `python -m benchmarks.merge headrace upsert 1000000 1000 --into FOLDER`.
 
 Without the last number it makes the table. Of the changes, one half are records that it has, spread
 over all of it, the other half are new. dlt is the tuned one.
@@ -92,7 +92,7 @@ def _pages(ids: Iterator[int], at: str) -> Iterator[list[dict[str, Any]]]:
 ENGINES = {"headrace": headrace, "dlt-tuned": dlt}
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Time a merge; without CHANGES, make the table it goes into.")
+    parser = argparse.ArgumentParser(description="Time a merge; without CHANGES, make its table.")
     parser.add_argument("engine", choices=ENGINES)
     parser.add_argument("strategy", choices=STRATEGIES)
     parser.add_argument("rows", type=int, help="the rows of the table")

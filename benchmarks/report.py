@@ -44,8 +44,8 @@ def render(found: Sequence[Results], charts: Sequence[str] = ()) -> str:
             parts.append(f"## {title}\n")
             if suite in charts:
                 parts.append(f"![{title}](benchmarks/{suite}.svg)\n")
-            parts.extend(section(one) for one in ran)
-            parts.extend(_failures(one) for one in ran)
+            for one in ran:
+                parts += [f"Size `{one.size}`.", section(one), _agreement(one), _failures(one)]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
@@ -99,19 +99,25 @@ def _throughput(one: Results) -> str:
             for case in cases
         ]
         names = ["engine", "form", *_TIMES, "rows/s", "MB", "dlt tuned ÷ this", "dlt default ÷ this"]
-        parts.append(f"### {kind.capitalize()}, {rows:,} rows\n")
+        parts.append(f"\n### {kind.capitalize()}, {rows:,} rows\n")
         parts.append(_table([*names, "this ÷ CTAS", "command"], lines))
     if any(case.labels["engine"] == "dlt" for case in measured):
         parts.append("dlt as it comes is run at this size only: it takes several times as long as tuned.\n")
-    differing = suites.disagreements(one.rows)
-    compared = sum("tables" in row for row in one.rows)
-    parts.append(
-        f"Not the same rows: {'; '.join(differing)}.\n"
-        if differing
-        else f"The same rows: the counts of the tables that engines have in common, and the sums of "
-        f"`checks.py` over the root table, are equal in all {compared} databases of this run.\n"
-    )
     return "\n".join(parts)
+
+
+def _agreement(one: Results) -> str:
+    """Return whether all engines of a run landed the same rows; empty where there is one engine only."""
+    compared = [row for row in one.rows if "tables" in row and "engine" in row["labels"]]
+    if len({row["labels"]["engine"] for row in compared}) < 2:
+        return ""
+    differing = suites.disagreements(one.rows)
+    if differing:
+        return f"**Not the same rows**: {'; '.join(differing)}.\n"
+    return (
+        f"The same rows: the counts of the tables that engines have in common, and the sums of `checks.py` "
+        f"over root tables, are equal in all {len(compared)} databases.\n"
+    )
 
 
 def _startup(one: Results) -> str:
@@ -128,7 +134,7 @@ def _startup(one: Results) -> str:
         share = statistics.median(case.process) / statistics.median(ours[0].process) if ours else None
         times = f"{share:.1f}x" if share else ""
         lines.append([into, case.labels["engine"], *_times(case), times, _memory(case), f"`{case.command}`"])
-    about = f"100 Slack messages as dicts, in a fresh process, size {one.size}.\n"
+    about = "100 Slack messages as dicts, in a fresh process.\n"
     names = ["into", "engine", *_TIMES, "process ÷ headrace's", "MB", "command"]
     return about + "\n" + _table(names, lines)
 
@@ -139,26 +145,27 @@ def _growth(one: Results) -> str:
         if not case.seconds:
             continue
         axis, step = case.labels["axis"], case.labels["step"]
-        ends = ", ".join(f"{name} {1000 * seconds:.0f} ms each" for name, seconds in case.phases.items())
-        cost = f"{1e6 * case.median / growth_units(case):.1f} µs a {growth_unit(case)}"
-        note = ends if axis == "loads" else ""
-        lines.append([axis, f"{step:,}", *_times(case), cost, note, _memory(case), f"`{case.command}`"])
+        name, scale = growth_unit(case)
+        cost = f"{scale * case.median / growth_units(case):.1f} {name}"
+        if axis == "loads":
+            cost += "".join(f"; {end} {1000 * seconds:.0f}" for end, seconds in case.phases.items())
+        lines.append([axis, f"{step:,}", *_times(case), cost, _memory(case), f"`{case.command}`"])
     axes = [line.split("|")[1:3] for line in (growth.__doc__ or "").splitlines() if line.startswith("| ")][1:]
     said = "".join(f"* {name.strip()}: {text.strip()}\n" for name, text in axes)
-    names = ["axis", "step", *_TIMES, "cost", "", "MB", "command"]
-    return f"headrace alone, size {one.size}.\n\n{said}\n" + _table(names, lines)
+    names = ["axis", "step", *_TIMES, "cost", "MB", "command"]
+    return f"headrace alone.\n\n{said}\n" + _table(names, lines)
 
 
-def growth_unit(case: Figures) -> str:
-    """Return what the cost of a case of growth is counted by."""
+def growth_unit(case: Figures) -> tuple[str, float]:
+    """Return what the cost of a case of growth is told in, and how many of that a second is."""
     axis = case.labels["axis"]
-    return {"loads": "load", "columns": "cell"}.get(axis, "row")
+    return ("ms a load", 1e3) if axis == "loads" else (f"µs a {'cell' if axis == 'columns' else 'row'}", 1e6)
 
 
 def growth_units(case: Figures) -> int:
-    """Return of how many such units the case is made."""
+    """Return of how many loads, cells or rows a case of growth is made."""
     axis, step = case.labels["axis"], int(case.labels["step"])
-    if axis in ("loads",) or axis.startswith("rows"):
+    if axis == "loads" or axis.startswith("rows"):
         return step
     return {"columns": growth.CELLS, "new-columns": growth.ROWS // 2}.get(axis, growth.ROWS)
 
@@ -202,7 +209,9 @@ def _merge(one: Results) -> str:
     for case in measured:
         labels = case.labels
         ours = [
-            other for other in measured if other.labels == {**labels, "engine": "headrace"} and other is not case
+            other
+            for other in measured
+            if other.labels == {**labels, "engine": "headrace"} and other is not case
         ]
         lines.append(
             [
@@ -215,22 +224,27 @@ def _merge(one: Results) -> str:
                 f"`{case.command}`",
             ]
         )
-    about = "Half of the changes are to records that are there, half are new. The command starts from a table\n"
+    about = (
+        "Half of the changes are to records that are there, half are new. The command starts from a table\n"
+    )
     about += "that the same command without its last number has made.\n"
     names = ["records", "strategy", "engine", *_TIMES, "÷ headrace's", "MB", "command"]
     return about + "\n" + _table(names, lines)
 
 
 def _dag(one: Results) -> str:
-    measured = {(case.labels["what"], case.labels["resources"]): case for case in figures(one.rows) if case.seconds}
+    measured = {
+        (case.labels["what"], case.labels["resources"]): case for case in figures(one.rows) if case.seconds
+    }
     lines = []
     for (what, many), case in measured.items():
         plain = measured.get(("load", many))
         over = f"{1000 * (case.median - plain.median):+.0f} ms" if what == "run" and plain else ""
         lines.append([what, str(many), *_times(case), over, f"`{case.command}`"])
     about = (
-        "`load` is one `headrace.load` of 100 rows after the other, `run` the same as a flow by `headrace.run`,\n"
-        "both with everything imported; `endpoints` is a flow whose resources each wait for one second.\n"
+        "`load` is one `headrace.load` of 100 rows after the other, `run` the same as a flow by\n"
+        "`headrace.run`, both with everything imported; `endpoints` is a flow whose resources each wait for\n"
+        "one second.\n"
     )
     return about + "\n" + _table(["what", "resources", *_TIMES, "run over load", "command"], lines)
 
@@ -256,7 +270,9 @@ def _spread(values: Sequence[float], spec: str) -> str:
     >>> _spread([1.0, 2.0, 6.0], ".1f")
     '**2.0** (1.0 to 6.0)'
     """
-    least, middle, most = (format(value, spec) for value in (min(values), statistics.median(values), max(values)))
+    least, middle, most = (
+        format(value, spec) for value in (min(values), statistics.median(values), max(values))
+    )
     return f"**{middle}** ({least} to {most})"
 
 
@@ -288,7 +304,9 @@ def _table(names: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write the document of the results, and its charts.")
-    parser.add_argument("results", type=Path, nargs="?", default=suites.RESULTS, help="the folder of the results")
+    parser.add_argument(
+        "results", type=Path, nargs="?", default=suites.RESULTS, help="the folder of the results"
+    )
     parser.add_argument("--into", type=Path, default=DOCUMENT, help="the document; charts go beside it")
     given = parser.parse_args()
     from benchmarks import charts  # here: matplotlib is of the extra

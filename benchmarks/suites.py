@@ -1,8 +1,8 @@
-"""What is measured, at which size: `python -m benchmarks.suites throughput --size small --rounds 5`.
+"""What is measured, at which size: `python -m benchmarks.suites throughput --size small full`.
 
 Every suite is a list of cases. All cases run once, then all again, and so on, so that what slows the
 machine for a while slows everyone. Results go to `benchmarks/results/SUITE-SIZE.jsonl`, one line a
-measurement; the first line is the machine. `python -m benchmarks.report` makes the document of them.
+measurement; the first line tells the machine. `python -m benchmarks.report` makes the document of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Size:
 
     Attributes:
         rows: Records by kind, for throughput.
-        default_dlt: Whether dlt runs untuned as well; it takes 5 to 10 times as long.
+        others: Engines besides headrace and tuned dlt: dlt untuned takes 5 to 10 times as long, and pandas
+            holds everything in memory.
         existing: Slack messages in the file that a small increment goes into.
         growing: Records of the loads whose cost per row is compared.
         axes: Steps along each axis of `growth`.
@@ -42,7 +43,7 @@ class Size:
     """
 
     rows: Mapping[str, int]
-    default_dlt: bool
+    others: Sequence[str]
     existing: int
     growing: Sequence[int]
     axes: Mapping[str, Sequence[int]]
@@ -63,20 +64,20 @@ _AXES = {
 _LONG_AXES = _AXES | {"loads": (1, 10, 100, 1000)}
 SIZES = {
     "tiny": Size(
-        {"slack": 2_000, "flat": 5_000, "wide": 500}, True, 10_000, (1_000, 10_000),
+        {"slack": 2_000, "flat": 5_000, "wide": 500}, ("dlt", "duckdb", "pandas"), 10_000, (1_000, 10_000),
         {"loads": (1, 10), "columns": (10, 100), "new-columns": (1, 10), "depth": (1, 10), "lists": (1, 3)},
         20, 10_000, (1_000,), (1, 5), 2,
     ),
     "small": Size(
-        {"slack": 25_000, "flat": 100_000, "wide": 5_000}, True, 250_000, (10_000, 100_000), _AXES,
-        200, 100_000, (1_000, 10_000),
+        {"slack": 25_000, "flat": 100_000, "wide": 5_000}, ("dlt", "duckdb", "pandas"), 250_000,
+        (10_000, 100_000), _AXES, 200, 100_000, (1_000, 10_000),
     ),
     "full": Size(
-        {"slack": 250_000, "flat": 1_000_000, "wide": 50_000}, False, 1_500_000,
+        {"slack": 250_000, "flat": 1_000_000, "wide": 50_000}, ("duckdb", "pandas"), 1_500_000,
         (10_000, 100_000, 1_000_000), _LONG_AXES, 1_000, 1_000_000, (1_000, 100_000),
     ),
     "huge": Size(
-        {"slack": 2_500_000, "flat": 10_000_000, "wide": 500_000}, False, 5_000_000,
+        {"slack": 2_500_000, "flat": 10_000_000, "wide": 500_000}, ("duckdb",), 5_000_000,
         (10_000, 100_000, 1_000_000, 10_000_000), _LONG_AXES, 5_000, 10_000_000, (1_000, 100_000),
     ),
 }  # fmt: skip
@@ -87,9 +88,8 @@ def throughput(size: Size) -> list[Case]:
     for kind, rows in size.rows.items():
         runs = [("headrace", form) for form in ("jsonl", "dicts", "arrow")]
         runs += [("dlt-tuned", form) for form in ("jsonl", "dicts")]
-        runs += [("dlt", "jsonl")] if size.default_dlt else []
         runs += [("dlt-tuned", "arrow")] if kind == "flat" else []
-        runs += [("duckdb", "jsonl"), ("pandas", "jsonl")]
+        runs += [(engine, "jsonl") for engine in size.others]
         cases += [load_case("throughput", engine, kind, form, rows) for engine, form in runs]
     return cases
 
@@ -158,9 +158,11 @@ def run(suite: str, size: str, rounds: int, timeout: float, engines: Sequence[st
     """Measure a suite in rounds and keep the results; False where something failed or differed."""
     cases = SUITES[suite](SIZES[size])
     cases = [case for case in cases if not engines or case.labels.get("engine", "headrace") in engines]
+    for engine in dict.fromkeys(case.labels.get("engine", "headrace") for case in cases):
+        measure(load_case("warming up", engine, "flat", "jsonl", 100), timeout)  # compiles what is imported
     RESULTS.mkdir(exist_ok=True)
     rows = []
-    with (RESULTS / f"{suite}-{size}.jsonl").open("w") as file:
+    with (RESULTS / f"{suite}-{size}.jsonl").open("w", encoding="utf-8") as file:
         header = {"suite": suite, "size": size, "rounds": rounds, "environment": machine.environment()}
         file.write(json.dumps(header) + "\n")
         for round_ in range(1, rounds + 1):
@@ -181,14 +183,12 @@ def disagreements(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return where cases that loaded the same records landed different rows."""
     alike = defaultdict(list)
     for row in rows:
-        labels = row["labels"]
-        if "tables" in row and {"kind", "rows", "engine"} <= labels.keys():
-            name = f"{labels['engine']} ({labels['form']})"
-            alike[labels["kind"], labels["rows"], labels.get("existing", 0)].append((name, row))
+        labels = dict(row["labels"])
+        if "tables" in row and "engine" in labels:
+            name = " ".join(str(labels.pop(label)) for label in ("engine", "form") if label in labels)
+            alike[", ".join(map(str, labels.values()))].append((name, row))
     return [
-        f"{kind}, {rows:,} rows: {difference}"
-        for (kind, rows, _), found in alike.items()
-        for difference in checks.differences(found)
+        f"{what}: {difference}" for what, found in alike.items() for difference in checks.differences(found)
     ]
 
 
@@ -202,7 +202,7 @@ def _say(row: Mapping[str, Any], rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("suites", nargs="*", help="default: all of them")
-    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--size", choices=SIZES, nargs="+", default=["small"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for one measurement")
     parser.add_argument("--engines", nargs="*", default=[], help="only these; default: all")
@@ -210,6 +210,8 @@ if __name__ == "__main__":
     if unknown := set(given.suites) - set(SUITES):
         parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
     done = [
-        run(suite, given.size, given.rounds, given.timeout, given.engines) for suite in given.suites or SUITES
+        run(suite, size, given.rounds, given.timeout, given.engines)
+        for suite in given.suites or SUITES
+        for size in given.size
     ]
     sys.exit(0 if all(done) else 1)

@@ -17,16 +17,18 @@ _USER_URLS = (
     "events_url received_events_url"
 ).split()
 _REPO_URLS = (
-    "forks keys collaborators teams hooks issue_events events assignees branches tags blobs git_tags git_refs "
-    "trees statuses languages stargazers contributors subscribers subscription commits git_commits comments "
-    "issue_comment contents compare merges archive downloads issues pulls milestones notifications labels "
-    "releases deployments"
+    "forks keys collaborators teams hooks issue_events events assignees branches tags blobs git_tags "
+    "git_refs trees statuses languages stargazers contributors subscribers subscription commits "
+    "git_commits comments issue_comment contents compare merges archive downloads issues pulls "
+    "milestones notifications labels releases deployments"
 ).split()
 _FLAGS = (
     "has_issues has_projects has_downloads has_wiki has_pages has_discussions archived disabled "
     "allow_forking is_template web_commit_signoff_required"
 ).split()
-_COUNTS = "size stargazers_count watchers_count forks_count open_issues_count forks open_issues watchers".split()
+_COUNTS = (
+    "size stargazers_count watchers_count forks_count open_issues_count forks open_issues watchers".split()
+)
 _REACTIONS = "total_count +1 -1 laugh hooray confused heart rocket eyes".split()
 _FIRST = datetime(2026, 1, 1)
 
@@ -151,18 +153,15 @@ def _push(world: _World, at: int) -> Json:
 
 def _pull_request(world: _World, at: int) -> Json:
     url, merged = f"{_API}/pulls/{at}", at % 3 == 0
-    sides = {
-        side: {"label": f"{side}:{at}", "ref": side, "sha": world.sha(), "user": world.user(), "repo": world.repo()}
-        for side in ("head", "base")
-    }
     names = ("issue", "commits", "review_comments", "review_comment", "comments", "statuses")
-    counts = {name: at % 11 for name in ("comments", "review_comments", "commits", "additions", "deletions")}
+    counts = ("comments", "review_comments", "commits", "additions", "deletions")
+    links = ("self", "html", "issue", "comments", "commits")
     request = {
         **_thread(world, at, url),
         **{f"{name}_url": f"{url}/{name}" for name in names},
         **{f"{name}_url": f"{_WEB}/pull/{at}.{name}" for name in ("diff", "patch")},
-        **sides,
-        **counts,
+        **{side: _side(world, at, side) for side in ("head", "base")},
+        **dict.fromkeys(counts, at % 11),
         "changed_files": at % 7,
         "merge_commit_sha": world.sha(),
         "merged_at": world.now if merged else None,
@@ -175,9 +174,19 @@ def _pull_request(world: _World, at: int) -> Json:
         "mergeable_state": "clean",
         "maintainer_can_modify": True,
         "requested_reviewers": [world.user() for _ in range(at % 3)],
-        "_links": {name: {"href": f"{url}/{name}"} for name in ("self", "html", "issue", "comments", "commits")},
+        "_links": {name: {"href": f"{url}/{name}"} for name in links},
     }
     return {"action": "closed" if merged else "opened", "number": at, "pull_request": request}
+
+
+def _side(world: _World, at: int, side: str) -> Json:
+    return {
+        "label": f"{side}:{at}",
+        "ref": side,
+        "sha": world.sha(),
+        "user": world.user(),
+        "repo": world.repo(),
+    }
 
 
 def _issue(world: _World, at: int) -> Json:
@@ -253,7 +262,13 @@ def _milestone(world: _World, at: int) -> Json:
 
 def _label(at: int) -> Json:
     name = ("bug", "docs", "performance", "good first issue")[at % 4]
-    return {"id": at % 4, "url": f"{_API}/labels/{at % 4}", "name": name, "color": "ededed", "default": at % 4 == 0}
+    return {
+        "id": at % 4,
+        "url": f"{_API}/labels/{at % 4}",
+        "name": name,
+        "color": "ededed",
+        "default": at % 4 == 0,
+    }
 
 
 def _reactions(world: _World) -> Json:

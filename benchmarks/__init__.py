@@ -4,8 +4,8 @@
     engines.py          one load by one engine, in a process of its own
     growth.py merge.py dag.py     other things to measure, likewise
     run.py              starts such a process, times it from outside and checks what it loaded
-    suites.py           which cases there are; runs them in turns, and keeps the results
-    report.py charts.py           docs/benchmarks.md from the results
+    suites.py           which cases there are; runs them in turns, and keeps what it measured in results/
+    measurements.py     reads that; report.py and charts.py make docs/benchmarks.md of it
 
 `make bench` does it all; `python -m benchmarks.run headrace slack jsonl 25000` measures one load.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib
 
-from benchmarks.results import Figures, Results, figures
+from benchmarks.measurements import Figures, Results, figures
 
 matplotlib.use("Agg")
 matplotlib.rcParams.update({"svg.hashsalt": "headrace", "svg.fonttype": "none", "font.size": 9})

@@ -44,7 +44,20 @@ _SUMS = {
 
 
 def landed(folder: Path, kind: str | None = None) -> dict[str, dict[str, Any]]:
-    """Return the rows of each table in a folder's database, and the sums of a kind's root table."""
+    """Return the rows of each table in a folder's database, and the sums of a kind's root table.
+
+    Raises:
+        ValueError: The database, the root table or a column of it is missing.
+    """
+    import duckdb
+
+    try:
+        return _landed(folder, kind)
+    except duckdb.Error as error:
+        raise ValueError(f"What was loaded cannot be checked: {error}") from error
+
+
+def _landed(folder: Path, kind: str | None) -> dict[str, dict[str, Any]]:
     import duckdb
 
     with duckdb.connect(folder / DATABASE, read_only=True) as connection:
@@ -59,6 +72,8 @@ def landed(folder: Path, kind: str | None = None) -> dict[str, dict[str, Any]]:
         if kind is None:
             return {"tables": tables, "sums": {}}
         root = KINDS[kind].table
+        if root not in tables:
+            raise ValueError(f"There is no table {root!r}, only {', '.join(tables) or 'nothing'}.")
         schema = next(schema for schema, name in found if name == root)
         columns = {row[0] for row in connection.execute(f'DESCRIBE "{schema}"."{root}"').fetchall()}
         codes = [f"{name}::VARCHAR" for name in sorted(columns) if name.startswith("code")]

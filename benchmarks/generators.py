@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def write(kind: str, rows: int, path: Path, seed: int = SEED) -> None:
 
 def jsonl(kind: str, rows: int) -> Path:
     """Return the file of so many records of a kind, made where it is missing."""
-    path = FOLDER / "data" / f"{kind}-{rows}.jsonl"
+    path = FOLDER / "data" / f"{kind}-{rows}-{_version(kind)}.jsonl"
     if not path.exists():
         write(kind, rows, path)
     return path
@@ -77,7 +78,8 @@ def parquet(kind: str, rows: int) -> Path:
     """
     import duckdb
 
-    path, source = FOLDER / "data" / f"{kind}-{rows}.parquet", jsonl(kind, rows)
+    source = jsonl(kind, rows)
+    path = source.with_suffix(".parquet")
     if not path.exists():
         columns = "* REPLACE (code->>'$' AS code)" if kind == "flat" else "*"
         reader = f"read_json('{source}', format = 'newline_delimited', sample_size = -1)"
@@ -87,6 +89,12 @@ def parquet(kind: str, rows: int) -> Path:
             )
         Path(f"{path}.unfinished").rename(path)
     return path
+
+
+def _version(kind: str) -> str:
+    """Return what tells the files of a generator from those of an older one: a sum of its source."""
+    source = Path(KINDS[kind].lines.__code__.co_filename).read_bytes()
+    return f"{zlib.crc32(source):08x}"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import engines, growth, suites
 from benchmarks.generators import KINDS
-from benchmarks.results import Figures, Results, figures, read
+from benchmarks.measurements import Figures, Results, figures, read
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _SIZES = {size: at for at, size in enumerate(suites.SIZES)}

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Case:
         kind: The kind of records that the root table's sums are of.
         inputs: The files it reads, as (kind, form, rows), made beforehand.
         sampled: Whether to follow its memory over time.
+        shown: The command to show in the report, where it is another one.
     """
 
     suite: str
@@ -48,7 +49,7 @@ class Case:
     kind: str | None = None
     inputs: tuple[tuple[str, str, int], ...] = ()
     sampled: bool = False
-    shown: tuple[str, ...] = field(default=())
+    shown: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -83,17 +84,23 @@ def measure(case: Case, timeout: float) -> dict[str, Any]:
     for kind, form, rows in case.inputs:
         generators.jsonl(kind, rows) if form != "arrow" else generators.parquet(kind, rows)
     row: dict[str, Any] = {"suite": case.suite, "labels": case.labels, "command": case.text}
-    with _folder(case.base, timeout) as folder:
-        begin = time.time()
-        try:
+    try:
+        with _folder(case.base, timeout) as folder:
+            begin = time.perf_counter()
             figures, curve = _run([*case.command, "--into", str(folder)], timeout, case.sampled)
-        except (subprocess.SubprocessError, ValueError) as error:
-            return row | {"error": str(error)}
-        whole = time.time() - begin
-        row |= {"process_seconds": whole, **figures, **checks.landed(folder, case.kind)}
+            whole = time.perf_counter() - begin
+            row |= {"process_seconds": whole, **figures, **checks.landed(folder, case.kind)}
+    except (subprocess.SubprocessError, ValueError) as error:
+        return row | {"error": str(error)}
     if case.sampled:
         row["curve"] = [(round(at - figures["began"], 2), megabytes) for at, megabytes in _thinned(curve)]
     return row
+
+
+def clear() -> None:
+    """Remove the databases that were made to start from: another headrace may have made them."""
+    for name in ("work", "bases"):
+        shutil.rmtree(generators.FOLDER / name, ignore_errors=True)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import checks, growth, machine, merge
-from benchmarks.run import Case, load_case, measure
+from benchmarks.run import Case, clear, load_case, measure
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -158,6 +158,7 @@ def run(suite: str, size: str, rounds: int, timeout: float, engines: Sequence[st
     """Measure a suite in rounds and keep the results; False where something failed or differed."""
     cases = SUITES[suite](SIZES[size])
     cases = [case for case in cases if not engines or case.labels.get("engine", "headrace") in engines]
+    clear()
     for engine in dict.fromkeys(case.labels.get("engine", "headrace") for case in cases):
         measure(load_case("warming up", engine, "flat", "jsonl", 100), timeout)  # compiles what is imported
     RESULTS.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report, suites
-from benchmarks.results import Results, read
+from benchmarks.measurements import Results, read
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[2]

@@ -2,9 +2,12 @@
 VENV ?= .venv
 PY = $(VENV)/bin/python
 DEMO = examples/demo_export.zip
+BENCH = .venv-bench
+SIZE ?= small
+ROUNDS ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slow lint dist clean
+.PHONY: help demo test test-all test-slow lint bench dist clean
 
 help:  ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
@@ -27,6 +30,10 @@ lint: $(VENV)/.test  ## ruff, mypy and the floors
 	$(PY) -m mypy
 	@$(VENV)/bin/lint-imports >$(VENV)/floors.txt 2>&1 || { cat $(VENV)/floors.txt; exit 1; }
 
+bench: $(BENCH)/.bench  ## measure beside dlt, DuckDB and pandas: SIZE="small full" ROUNDS=5 SUITES=startup
+	@$(BENCH)/bin/python -m benchmarks.suites $(SUITES) --size $(SIZE) --rounds $(ROUNDS); measured=$$?; \
+		$(BENCH)/bin/python -m benchmarks.report && exit $$measured
+
 dist: $(VENV)/.test  ## sdist and wheel (built from the sdist) in dist/, checked for completeness
 	rm -rf dist
 	@$(PY) -m build --outdir dist . >$(VENV)/build.txt 2>&1 || { cat $(VENV)/build.txt; exit 1; }
@@ -34,13 +41,13 @@ dist: $(VENV)/.test  ## sdist and wheel (built from the sdist) in dist/, checked
 
 clean:  ## remove virtual environments, builds, caches and the demo's warehouse
 	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	rm -rf .hypothesis .coverage demo.duckdb demo.duckdb.*
+	rm -rf .hypothesis .coverage .bench demo.duckdb demo.duckdb.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: what is installed is installed again only when pyproject.toml changes.
-$(PY):
-	@python=$$(scripts/find-python) && echo "Using $$python for $(VENV)" \
-		&& { "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
+$(PY) $(BENCH)/bin/python:
+	@venv=$(@:/bin/python=); python=$$(scripts/find-python) && echo "Using $$python for $$venv" \
+		&& { "$$python" -m venv $$venv || { rm -rf $$venv; exit 1; }; }
 
 $(DEMO): | $(PY)
 	$(PY) examples/make_demo_export.py $@
@@ -52,6 +59,10 @@ $(VENV)/.run: pyproject.toml | $(PY)
 $(VENV)/.test: pyproject.toml | $(PY)
 	$(PY) -m pip install --quiet --editable '.[test]'
 	@touch $(VENV)/.run $@
+
+$(BENCH)/.bench: pyproject.toml | $(BENCH)/bin/python
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
 
 $(VENV)/.system: scripts/system-packages | $(PY)
 	@scripts/system-packages

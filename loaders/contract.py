@@ -103,7 +103,7 @@ def _fields(model: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _column(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if is_model(annotation):
         yield from _fields(annotation, f"{path}.")
@@ -117,13 +117,13 @@ def _column(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
         yield path, _SQL_TYPES[origin or annotation]
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
     """Return `X` for `X | None` and for `Annotated[X, …]`."""
     if typing.get_origin(annotation) is typing.Annotated:
-        return _without_none(typing.get_args(annotation)[0])
+        return without_none(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(annotation) if option is not type(None)]
-        return _without_none(options[0]) if len(options) == 1 else Any
+        return without_none(options[0]) if len(options) == 1 else Any
     return annotation
 
 

@@ -21,7 +21,7 @@ from headrace.loaders.catalogue import SCHEMA
 from headrace.loaders.names import NAMINGS, RESERVED, Path, parse_hint
 from headrace.loaders.retype import converted, survives
 from headrace.loaders.sql import Value, ident, insert_values, literal
-from headrace.loaders.target import Target
+from headrace.loaders.target import NO_TYPES, Target, known_type
 from headrace.loaders.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class _Planner:
 
     def _retype_column(self, table: _Table, change: RetypeColumn) -> Iterator[Step]:
         column = self._column(table, change.column)
-        type_ = _known_type(table, change)
+        type_ = _type(table, change)
         self._check_values(table, column, type_)
         name = literal(column.name)
         yield Step(
@@ -411,11 +411,11 @@ def _check_name(name: str, target: Target | None, taken: Iterable[str], there_is
         raise UsageError(f"{there_is} {name!r} already.")
 
 
-def _known_type(table: _Table, change: RetypeColumn) -> str:
-    hints = Target(table.root, table.schema, columns={change.column: change.type}).hints()
-    if not hints:
+def _type(table: _Table, change: RetypeColumn) -> str:
+    type_ = known_type(table.full, change.column, change.type)
+    if type_ in NO_TYPES:
         raise UsageError(f"Table {table.full!r}, column {change.column!r}: {change.type!r} is no type.")
-    return next(iter(hints.values()))
+    return type_
 
 
 def _events(connection: duckdb.DuckDBPyConnection, steps: list[Step]) -> str:

@@ -21,7 +21,8 @@ _TYPE_ALIASES = {
     "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR",
     "TEXT": "VARCHAR", "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
 }  # fmt: skip
-_NO_TYPES = ("NESTED", "ANY")
+NO_TYPES = ("NESTED", "ANY")
+"""What stands in the place of a type and leaves it to inference."""
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
 
@@ -101,7 +102,7 @@ class Target:
         if len(set(self.primary_key)) < len(self.primary_key):
             raise UsageError(f"Table {self.table!r}: primary_key names a column twice: {self.primary_key}.")
         for path, type_ in self.columns.items():
-            _known_type(self.table, path, type_)
+            known_type(self.table, path, type_)
 
     @property
     def name(self) -> str:
@@ -115,7 +116,7 @@ class Target:
 
     def hints(self) -> dict[Path, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
-        declared = {path: type_ for path, type_ in self._types() if type_ not in _NO_TYPES}
+        declared = {path: type_ for path, type_ in self._types() if type_ not in NO_TYPES}
         return declared | VERSIONED if self.strategy == "scd2" else declared
 
     def known(self) -> frozenset[Path]:
@@ -132,7 +133,7 @@ class Target:
 
     def _types(self) -> Iterator[tuple[Path, str]]:
         for path, type_ in self.columns.items():
-            yield parse_hint(path), _known_type(self.table, path, type_)
+            yield parse_hint(path), known_type(self.table, path, type_)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -224,10 +225,23 @@ def _as_key(names: str | Sequence[str] | None) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _known_type(table: str, path: str, type_: str) -> str:
+def known_type(table: str, path: str, type_: str) -> str:
+    """Return a declared type in DuckDB's spelling, or `NESTED` or `ANY`.
+
+    Args:
+        table: What messages call the table.
+        path: What they call the column.
+        type_: The type as it was written.
+
+    Raises:
+        UsageError: There is no such type.
+
+    >>> known_type("orders", "price", "decimal(18, 2)")
+    'DECIMAL(18,2)'
+    """
     name = type_.strip().upper()
     name = _TYPE_ALIASES.get(name, name)
-    if name in TYPED_BY_NAME or name in _NO_TYPES:
+    if name in TYPED_BY_NAME or name in NO_TYPES:
         return name
     if match := _DECIMAL.fullmatch(name):
         return f"DECIMAL({match[1]},{match[2]})"

@@ -185,7 +185,7 @@ def test_hints_below_lists() -> None:
     ("options", "message"),
     [
         ({"columns": "frozen"}, "columns cannot be 'frozen'; did you mean 'freeze'"),
-        ({"tables": "no"}, "tables cannot be 'no'; it has: discard_value, evolve, freeze, quarantine"),
+        ({"tables": "no"}, "tables cannot be 'no'; known: discard_value, evolve, freeze, quarantine"),
     ],
 )
 def test_misspelt_contracts(options: dict[str, str], message: str) -> None:

@@ -28,7 +28,7 @@ from headrace.reading import (
 if TYPE_CHECKING:
     import duckdb
 
-    from headrace.loaders.migrate import Migration
+    from headrace.loaders.migrations import Migration
 
 Subparsers = Any
 """What `add_subparsers` returns; argparse keeps the type to itself."""
@@ -128,17 +128,13 @@ def _diff(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from headrace.loaders import catalogue
     from headrace.loaders.exports import export
-    from headrace.loaders.odcs import TableContract
+    from headrace.loaders.odcs_writing import as_contract
 
     with open_catalogue(options) as connection:
         schema, roots = _roots(connection, options.table)
         schemas = {root: catalogue.read_schema(connection, schema, root) for root in roots}
         targets = {root: catalogue.read_target(connection, schema, root) for root in roots}
-    contracts = {
-        root: TableContract(root, primary_key=target.primary_key, contract=target.contract)
-        for root, target in targets.items()
-        if target is not None
-    }
+    contracts = {root: as_contract(target) for root, target in targets.items() if target is not None}
     sys.stdout.write(export(options.form, schemas, schema, contracts))
 
 
@@ -162,7 +158,7 @@ def _roots(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple[str
 
 
 def _rename(options: argparse.Namespace) -> None:
-    from headrace.loaders.migrate import RenameColumn, RenameTable
+    from headrace.loaders.migrations import RenameColumn, RenameTable
 
     def migration(table: str, column: str | None) -> Migration:
         if column is None:
@@ -173,13 +169,13 @@ def _rename(options: argparse.Namespace) -> None:
 
 
 def _drop(options: argparse.Namespace) -> None:
-    from headrace.loaders.migrate import DropColumn, DropTable
+    from headrace.loaders.migrations import DropColumn, DropTable
 
     _migrate(options, lambda table, column: DropTable(table) if column is None else DropColumn(table, column))
 
 
 def _retype(options: argparse.Namespace) -> None:
-    from headrace.loaders.migrate import RetypeColumn
+    from headrace.loaders.migrations import RetypeColumn
 
     def migration(table: str, column: str | None) -> Migration:
         if column is None:

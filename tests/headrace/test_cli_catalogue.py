@@ -8,14 +8,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
 import headrace
 from headrace.cli import main
 from headrace.loaders.contract import Contract
-from headrace.loaders.target import Target
+from headrace.loaders.target import Target, make_target
 
 STRICT = Contract(columns="quarantine")
 USERS = Target("users", "shop", primary_key=("id",), write_disposition="merge", contract=STRICT)
@@ -114,14 +114,85 @@ def test_schema_export(here: Path, capsys: Captured, form: str, name: list[str],
         assert "shop" == json.loads(out)["schema"]
 
 
+DESCRIBED: dict[str, Any] = {
+    "description": "Whoever buys.",
+    "descriptions": {"email": 'Where to write: "any" case.', "tags[].t": "A label.", "tags": "Labels."},
+    "tags": {"email": ("pii", "entity:user"), "tags[].t": ("free text",)},
+}
+
+
 def test_schema_export_is_a_contract(here: Path, capsys: Captured) -> None:
-    """The data contract has the key of the resource."""
+    """A data contract has the key, rules, descriptions and tags of the code; held to it, they come back."""
     yaml = pytest.importorskip("yaml")
+    record = {"id": 1, "email": "a@example.org", "tags": [{"t": "x"}]}
+    landing: Any = {"primary_key": "id", "contract": STRICT, **DESCRIBED}
+    headrace.load([record], "crm.buyers", into=here / "w.duckdb", **landing)
 
-    assert 0 == main(["schema", "export", "--form", "odcs"])
+    assert 0 == main(["schema", "export", "crm", "--form", "odcs"])
 
-    (table,) = yaml.safe_load(capsys.readouterr().out)["schema"]
+    written = capsys.readouterr().out
+    (here / "buyers.yaml").write_text(written, encoding="utf-8")
+    (table,) = yaml.safe_load(written)["schema"]
+
     assert ["id"] == [column["name"] for column in table["properties"] if column.get("primaryKey")]
+    assert DESCRIBED["description"] == table["description"]
+
+    target = make_target("buyers", "crm", {"contract": str(here / "buyers.yaml")})
+
+    assert DESCRIBED == {name: getattr(target, name) for name in DESCRIBED}
+    assert ("id",) == target.primary_key
+
+    headrace.load([record], "crm.buyers", into=here / "w.duckdb", contract=here / "buyers.yaml")
+
+    assert (0, written) == (main(["schema", "export", "crm", "--form", "odcs"]), capsys.readouterr().out)
+
+
+class Label(TypedDict):
+    t: str
+    u: int | None
+
+
+class Buyer(TypedDict):
+    id: int
+    tags: list[Label]
+
+
+def test_schema_export_tells_what_is_required(here: Path, capsys: Captured) -> None:
+    """What a contract requires is in the contract that is written, also below lists."""
+    yaml = pytest.importorskip("yaml")
+    headrace.load([{"id": 1, "tags": [{"t": "x"}]}], "crm.b", into=here / "w.duckdb", contract=Buyer)
+
+    assert 0 == main(["schema", "export", "crm", "--form", "odcs"])
+
+    written = capsys.readouterr().out
+    (here / "b.yaml").write_text(written, encoding="utf-8")
+
+    assert ("id", "tags", "tags[]", "tags[].t") == make_target(
+        "b", "crm", {"contract": str(here / "b.yaml")}
+    ).required
+    assert yaml.safe_load(written)["schema"][0]["properties"][0]["required"]
+
+
+def test_schema_export_tells_what_things_mean(here: Path, capsys: Captured) -> None:
+    """JSON and DDL have the descriptions of the code, JSON its tags as well."""
+    record = {"email": "a@example.org", "tags": [{"t": "x"}]}
+    headrace.load([record], "crm.buyers", into=here / "w.duckdb", **DESCRIBED)
+
+    assert 0 == main(["schema", "export", "crm"])
+
+    tables = {table["name"]: table for table in json.loads(capsys.readouterr().out)["tables"]}
+    email = next(one for one in tables["buyers"]["columns"] if one["name"] == "email")
+    label = next(one for one in tables["buyers__tags"]["columns"] if one["name"] == "t")
+
+    assert DESCRIBED["description"] == tables["buyers"]["description"]
+    assert "Labels." == tables["buyers__tags"]["description"]
+    assert (DESCRIBED["descriptions"]["email"], ["pii", "entity:user"]) == (
+        email["description"],
+        email["tags"],
+    )
+    assert ("A label.", ["free text"]) == (label["description"], label["tags"])
+    assert 0 == main(["schema", "export", "crm", "--form", "ddl"])
+    assert "IS 'Whoever buys.'" in capsys.readouterr().out
 
 
 def test_which_schema(here: Path, capsys: Captured) -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from headrace.errors import UsageError
 from headrace.loaders.history import Difference, SchemaChange, diff, history
-from headrace.loaders.migrate import (
+from headrace.loaders.migrate import migrate
+from headrace.loaders.migrations import (
     DropColumn,
     DropTable,
     Migration,
     RenameColumn,
     RenameTable,
     RetypeColumn,
-    migrate,
 )
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse

@@ -156,7 +156,9 @@ def _arrow(item: Any) -> Iterator[ArrowRows | dict[str, Any]]:
 
 def _files(pattern: str) -> Iterator[Opened]:
     if "://" in pattern or pattern.lower().endswith((".csv", ".tsv")):
-        raise SourceError(f"{pattern!r} is no JSON or Parquet file here; load duckdb.read_csv({pattern!r}).")
+        raise SourceError(
+            f"{pattern!r} is no file of JSON or Parquet here; load duckdb.sql(\"FROM '{pattern}'\") instead."
+        )
     pattern = str(FilePath(pattern).expanduser())
     # Path.glob takes no absolute pattern
     paths = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207

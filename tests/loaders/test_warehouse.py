@@ -173,8 +173,8 @@ def test_a_folder_is_no_warehouse(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("records", "message"),
-    [("https://example.org/orders.json", "is no JSON or Parquet file here"),
-     ("orders.csv", r"load duckdb\.read_csv\('orders\.csv'\)"), ("~/no-such.json", "There is no file '/")],
+    [("https://example.org/orders.json", "is no file of JSON or Parquet here"),
+     ("orders.csv", r"load duckdb\.sql"), ("~/no-such.json", "There is no file '/")],
 )  # fmt: skip
 def test_what_is_no_file_of_records(records: str, message: str) -> None:
     """A URL and a CSV file are refused with what reads them; `~` is the home folder."""

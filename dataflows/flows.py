@@ -24,7 +24,7 @@ def find_flow(name: str) -> list[ModuleType]:
     """
     if name in BUNDLED:
         return [importlib.import_module(module) for module in BUNDLED[name]]
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.suffix == ".py":
         return [_from_file(path)]
     if path.with_suffix(".py").is_file() and path.name == name:

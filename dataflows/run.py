@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,16 +16,18 @@ from typing import Any
 import ibis.expr.types as ir
 from hamilton import driver
 from hamilton.driver import Driver, Variable
+from hamilton.htypes import check_input_type
 
 from headrace.dataflows import tables
 from headrace.dataflows.checks import DefinitionChecks
+from headrace.dataflows.failures import NamedFailures, named
 from headrace.dataflows.flows import find_flow
 from headrace.dataflows.notify import subscribers
 from headrace.dataflows.progress import Progress
 from headrace.dataflows.resource import STEP
 from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.commit import LoadedTable
-from headrace.loaders.contract import Contract
+from headrace.loaders.contract import Contract, without_none
 from headrace.loaders.names import snake_case
 from headrace.loaders.warehouse import Subscriber, Warehouse, connect
 
@@ -65,8 +70,11 @@ def build(flow: Flow, config: Mapping[str, Any] | None = None) -> Driver:
     Raises:
         UsageError: There is no such flow, or a definition in it cannot work.
     """
-    builder = driver.Builder().with_modules(*_modules(flow)).with_adapters(DefinitionChecks())
-    return builder.with_config(dict(config or {})).build()
+    builder = (
+        driver.Builder().with_modules(*_modules(flow)).with_adapters(DefinitionChecks(), NamedFailures())
+    )
+    with _quiet_hamilton():
+        return builder.with_config(dict(config or {})).build()
 
 
 def run(
@@ -93,16 +101,22 @@ def run(
     Raises:
         UsageError: A definition, an input or an output is wrong; nothing was read.
         SourceError: A source failed; the loads before it are in the warehouse.
+        FlowError: A transform raised, or its table cannot be computed; likewise.
 
-    >>> import sys
-    >>> result = run(sys.modules["headrace.dataflows.sources"], into=":memory:")
-    >>> result.loads
-    {}
+    >>> from types import ModuleType
+    >>> run(ModuleType("empty"), into=":memory:")
+    Traceback (most recent call last):
+    headrace.errors.UsageError: There is nothing to run in 'empty': no @resource, and no function that...
     """
     modules = _modules(flow)
     graph = build(modules)
     variables = {variable.name: variable for variable in graph.list_available_variables()}
     wanted = _wanted(graph, variables, outputs)
+    if not wanted:
+        raise UsageError(
+            f"There is nothing to run in {modules[0].__name__!r}: no @resource, and no function that returns "
+            "an ibis Table."
+        )
     warehouse = (
         into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
     )
@@ -116,7 +130,7 @@ def run(
         with _quiet_hamilton(), _settings(warehouse, contract, told):
             results = graph.execute(wanted, inputs=given)
             found = {
-                name: _kept(warehouse, schema, name, results[name], STEP in variables[name].tags)
+                name: _kept(warehouse, schema, name, results[name], variables[name].tags)
                 for name in wanted
                 if isinstance(results[name], ir.Table)
             }
@@ -128,11 +142,12 @@ def run(
     return RunResult(warehouse, loads, found)
 
 
-def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, landed: bool) -> ir.Table:
+def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, tags: Mapping[str, Any]) -> ir.Table:
     """Return a table of the warehouse: a resource's own, or the one that a transform is written to."""
-    if landed:
+    if STEP in tags:
         return table
-    tables.write(warehouse, schema, name, table)
+    with named(name):
+        tables.write(warehouse, schema, name, table)
     return tables.table(warehouse, schema, name)
 
 
@@ -165,24 +180,31 @@ def _quiet_hamilton() -> Iterator[None]:
 def parse_inputs(flow: Flow, texts: Mapping[str, str]) -> dict[str, Any]:
     """Return inputs given as text, on a command line, in the types that the flow's functions ask for.
 
+    A list is written with commas.
+
     Raises:
-        UsageError: A text is not of the type that is asked for.
+        UsageError: A text is not of the type that is asked for, or no text can be.
     """
     types = {variable.name: variable.type for variable in build(flow).list_available_variables()}
     return {name: _parsed(name, text, types.get(name)) for name, text in texts.items()}
 
 
+_READERS: dict[Any, Callable[[str], Any]] = {
+    int: int, float: float, bool: {"true": True, "false": False}.__getitem__, Path: Path, Decimal: Decimal,
+    date: date.fromisoformat, datetime: datetime.fromisoformat, list: lambda text: text.split(","),
+}  # fmt: skip
+
+
 def _parsed(name: str, text: str, type_: Any) -> Any:
-    readers: dict[Any, Callable[[str], Any]] = {
-        int: int, float: float, bool: {"true": True, "false": False}.__getitem__,
-    }  # fmt: skip
-    read = readers.get(type_)
-    if read is None:
-        return text
+    type_ = without_none(type_)
     try:
-        return read(text)
-    except (ValueError, KeyError):
-        raise UsageError(f"--{name.replace('_', '-')} takes {type_.__name__}, not {text!r}.") from None
+        if typing.get_origin(type_) in (list, Sequence):
+            read = _READERS.get(typing.get_args(type_)[0], str)
+            return [read(item) for item in text.split(",")]
+        return _READERS.get(type_, str)(text)
+    except (ValueError, KeyError, ArithmeticError):
+        shown = type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else type_
+        raise UsageError(f"--{name.replace('_', '-')} takes {shown}, not {text!r}.") from None
 
 
 def _modules(flow: Flow) -> list[ModuleType]:
@@ -220,6 +242,10 @@ def _check_inputs(
         raise UsageError(
             f"The flow takes no input {unknown[0]!r}; {did_you_mean(unknown[0], external - {'warehouse'})}"
         )
+    for name, value in given.items():
+        if value is not None and not check_input_type(variables[name].type, value):
+            type_ = getattr(variables[name].type, "__name__", variables[name].type)
+            raise UsageError(f"The input {name!r} is to be {type_}, and is {value!r}.")
     needed = {variable.name for variable in graph.what_is_upstream_of(*wanted) if variable.is_external_input}
     optional = graph.graph.get_nodes()
     required = {

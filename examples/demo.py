@@ -18,6 +18,7 @@ from pathlib import Path
 from ibis import _
 
 import headrace
+from headrace.display import forgiving
 
 EXPORT = Path(__file__).with_name("demo_export.zip")
 BUSIEST = 5
@@ -33,11 +34,11 @@ def main() -> None:
     except headrace.HeadraceError as error:
         print(f"demo: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    with result:
+    with forgiving(), result:
         print_totals(result, into)
         print_channels(result)
         print_threads(result)
-    print_commands(into)
+        print_commands(into)
 
 
 def print_totals(result: headrace.RunResult, into: str) -> None:

@@ -1,6 +1,7 @@
 """The command line: the library's verbs, data on standard output, messages on standard error.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 contract broken, 75 the warehouse is locked by another process.
+Exit codes: 0 done, 1 failed, 2 usage, 3 contract broken, 75 the warehouse is locked by another process,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
-from headrace import verbs
-from headrace.errors import HeadraceError, UsageError
-from headrace.reading import reads, show_query
+from headrace import __version__, verbs
+from headrace.display import forgiving
+from headrace.errors import FlowError, HeadraceError, UsageError
+from headrace.reading import TABLE, only_table, open_catalogue, open_readonly, reads, show_result
 
 DEFAULT_WAREHOUSE = "warehouse.duckdb"
+TRACEBACK_VARIABLE = "HEADRACE_TRACEBACK"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,23 +29,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     try:
-        options.call(options)
+        with forgiving():
+            options.call(options)
     except HeadraceError as error:
-        print(f"headrace: {error}", file=sys.stderr)
+        _tell(error)
         return error.exit_code
+    except OSError as error:
+        _tell(error)
+        return 1
     except KeyboardInterrupt:
         print("headrace: interrupted; what was not committed is not in the warehouse", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _tell(error: Exception) -> None:
+    """Say what went wrong in a message, with the traceback where that was asked for."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        traceback.print_exception(type(error), error, error.__traceback__)
+    print(f"headrace: {error}", file=sys.stderr)
+    if isinstance(error, FlowError) and not os.environ.get(TRACEBACK_VARIABLE):
+        print(f"headrace: {TRACEBACK_VARIABLE}=1 shows where it was raised", file=sys.stderr)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     parser = argparse.ArgumentParser(
-        prog="headrace", description="Extract, land in DuckDB and transform, as one DAG.", allow_abbrev=False
+        prog="headrace",
+        description="Extract, land in DuckDB and transform, as one DAG.",
+        epilog=f"With {TRACEBACK_VARIABLE}=1 an error comes with its traceback.",
+        allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     every = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     run = every.add_parser(
@@ -50,22 +69,22 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("flow", help="a bundled flow (slack), a file (flow.py) or a module")
     run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: warehouse.duckdb)")
     run.add_argument("--outputs", metavar="NODE,…", help="only these nodes and what they need")
-    run.epilog = "Every other option is an input of the flow: --export my-export.zip."
+    run.epilog = "Every other option is an input of the flow: --export my-export.zip; a list is --names a,b."
     run.set_defaults(call=_run)
 
     preview = every.add_parser("preview", help="show the first rows of a table")
-    preview.add_argument("table", help="schema.table")
+    preview.add_argument("table", help=TABLE)
     preview.add_argument("-n", type=int, default=10, metavar="ROWS", help="how many (default: 10)")
     preview.set_defaults(call=_preview)
 
-    query = every.add_parser("query", help="run a SELECT on the warehouse, read-only")
+    query = every.add_parser("query", help="run a SELECT; it reads the warehouse alone and changes nothing")
     query.add_argument("sql")
     query.set_defaults(call=_query)
 
     schema = every.add_parser("schema", help="show tables and columns, what became of them, and change them")
     what = schema.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = what.add_parser("show", help="every column, with its type and its source path")
-    show.add_argument("table", nargs="?", help="schema.table; default all")
+    show.add_argument("table", nargs="?", help=f"{TABLE}; default all")
     show.set_defaults(call=_schema_show)
 
     loads = every.add_parser("loads", help="list the loads, newest first")
@@ -106,36 +125,39 @@ def _preview(options: argparse.Namespace) -> None:
     from headrace.loaders.sql import ident
 
     schema, _, table = options.table.rpartition(".")
-    show_query(options, f"SELECT * FROM {ident(schema or 'main', table)} LIMIT {max(0, options.n)}")
+    with open_readonly(options) as connection:
+        name = ident(schema or "main", table)
+        show_result(options, connection, f"SELECT * FROM {name} LIMIT {max(0, options.n)}")
 
 
 def _query(options: argparse.Namespace) -> None:
-    show_query(options, options.sql)
+    with open_readonly(options) as connection:
+        # read-only as the file is, a query could still write another one
+        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+        show_result(options, connection, options.sql)
 
 
 def _schema_show(options: argparse.Namespace) -> None:
-    from headrace.loaders.sql import literal
-
-    schema, _, table = (options.table or "").rpartition(".")
-    only = (
-        f"WHERE table_schema = {literal(schema or 'main')} AND table_name = {literal(table)}" if table else ""
-    )
-    show_query(
-        options,
-        'SELECT table_schema || \'.\' || table_name AS "table", column_name AS "column", data_type AS type, '
-        f"source_path, load_id AS since_load FROM _headrace.columns {only} "
-        "ORDER BY table_schema, table_name, position",
-    )
+    with open_catalogue(options) as connection:
+        show_result(
+            options,
+            connection,
+            'SELECT table_schema || \'.\' || table_name AS "table", column_name AS "column", '
+            "data_type AS type, source_path, load_id AS since_load FROM _headrace.columns "
+            f"WHERE {only_table(connection, options.table)} ORDER BY table_schema, table_name, position",
+        )
 
 
 def _loads(options: argparse.Namespace) -> None:
-    show_query(
-        options,
-        "SELECT load_id, table_schema || '.' || table_name AS \"table\", write_disposition AS how, "
-        "rows_in, rows_loaded AS loaded, rows_quarantined AS quarantined, rows_deduplicated AS deduplicated, "
-        f"strftime(committed, '%Y-%m-%d %H:%M:%S') AS committed FROM _headrace.loads "
-        f"ORDER BY load_id DESC LIMIT {max(0, options.n)}",
-    )
+    with open_catalogue(options) as connection:
+        show_result(
+            options,
+            connection,
+            "SELECT load_id, table_schema || '.' || table_name AS \"table\", write_disposition AS how, "
+            "rows_in, rows_loaded AS loaded, rows_quarantined AS quarantined, rows_deduplicated AS "
+            "deduplicated, strftime(committed, '%Y-%m-%d %H:%M:%S') AS committed FROM _headrace.loads "
+            f"ORDER BY load_id DESC LIMIT {max(0, options.n)}",
+        )
 
 
 def _pairs(rest: Sequence[str]) -> dict[str, str]:

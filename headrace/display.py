@@ -1,14 +1,22 @@
-"""Display: rows of a query as an aligned table, CSV or JSON lines, on standard output."""
+"""Display: rows of a query as an aligned table, CSV or JSON lines, on standard output.
+
+What JSON lacks becomes text; lists and dicts are JSON in every form.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
+import math
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
+
+from headrace.loaders.names import distinct
 
 _WIDEST_CELL = 60
 
@@ -20,7 +28,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
     # The module quotes what stands in the line's end, so both characters do; out come plain line feeds.
     writer = csv.writer(_LineFeeds(out), lineterminator="\r\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows(map(_text, row) for row in rows)
 
 
 class _LineFeeds:
@@ -32,16 +40,17 @@ class _LineFeeds:
 
 
 def write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
-    """Write each row as one line of JSON; what JSON lacks becomes text."""
-    import orjson
+    """Write each row as one line of JSON; a name that is there already gets a suffix.
 
+    >>> write_json(["id", "id", "x"], [(1, 2, float("nan"))], sys.stdout)
+    {"id":1,"id_2":2,"x":"nan"}
+    """
+    names: list[str] = []
+    for column in columns:
+        names.append(distinct(column, {name.lower() for name in names}))
+    is_utf8 = (out.encoding or "utf-8").lower().replace("-", "") == "utf8"
     for row in rows:
-        record = dict(zip(columns, row, strict=True))
-        try:
-            line = orjson.dumps(record, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-        except TypeError:  # an integer past 64 bits
-            line = json.dumps(record, default=str, ensure_ascii=False, separators=(",", ":"))
-        out.write(line + "\n")
+        out.write(_json(dict(zip(names, row, strict=True)), ascii_only=not is_utf8) + "\n")
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
@@ -77,8 +86,33 @@ def _all_numbers(values: Iterable[Any]) -> bool:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else " ".join(str(value).split())
+    text = " ".join(_text(value).split())
     return text if len(text) <= _WIDEST_CELL else f"{text[: _WIDEST_CELL - 1]}…"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _json(value) if isinstance(value, (dict, list, tuple)) else str(value)
+
+
+def _json(value: Any, *, ascii_only: bool = False) -> str:
+    return json.dumps(_plain(value), ensure_ascii=ascii_only, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {_text(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def _fit(line: str) -> str:
@@ -90,3 +124,20 @@ def in_batches(fetch: Any, size: int = 1000) -> Iterator[Row]:
     """Yield rows of a DuckDB result, a batch at a time."""
     while rows := fetch(size):
         yield from rows
+
+
+@contextlib.contextmanager
+def forgiving() -> Iterator[None]:
+    """Let standard output be closed early (`| head`), or lack the letters that a text needs.
+
+    Such a letter is written as its escape. Whoever has closed the output has seen enough: that is no error.
+    """
+    if sys.stdout is None:  # closed before the process began
+        sys.stdout = io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,9 +6,11 @@ HeadraceError
 │   └── MissingExtra        an optional library is not installed
 ├── SourceError             extraction failed: nothing of this load was written
 │   └── NotAnExport         the file given is not what its source expects
+├── FlowError               a transform raised: the loads before it are in the warehouse
 ├── LoadError               the records cannot be landed as asked: the warehouse is as it was
 │   ├── ContractViolation   a frozen table met new data: change the contract or the records
 │   └── PackageDamaged      a file of a package is not the one that was sealed
+├── WarehouseUnreadable     the file cannot be opened: mend its permissions or its disk
 └── WarehouseLocked         another process has the warehouse open: try again later
 """
 
@@ -60,6 +62,10 @@ class NotAnExport(SourceError):
     """The file or folder is not what the source expects; nothing was written."""
 
 
+class FlowError(HeadraceError):
+    """A function of the flow raised, or its table cannot be computed; the cause is chained."""
+
+
 class LoadError(HeadraceError):
     """The records cannot be landed as asked; the warehouse is as it was."""
 
@@ -74,6 +80,10 @@ class PackageDamaged(LoadError):
     """A file of a package is missing or is not the one that was sealed."""
 
 
+class WarehouseUnreadable(HeadraceError):
+    """The system does not let the file be opened: it is a folder, or permission is missing."""
+
+
 class WarehouseLocked(HeadraceError):
     """Another process has the warehouse open; the same call may work later."""
 
@@ -86,8 +96,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("updated", ["id", "updated_at"])
     "did you mean 'updated_at'?"
     >>> did_you_mean("x", ["id", "name"])
-    'it has: id, name.'
+    'known: id, name.'
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(names) or 'none'}."
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}."

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from headrace.loaders.warehouse import Warehouse
 
 WAREHOUSE_VARIABLE = "HEADRACE_WAREHOUSE"
+TABLE = "schema.table, or table in the schema main"
+"""How a table is named, for the help of every verb."""
 
 
 def takes_warehouse(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +42,34 @@ def open_readonly(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
     from headrace.loaders.warehouse import connect
 
     return connect(options.warehouse or default_warehouse()).open_readonly()
+
+
+def open_catalogue(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse that a call means, for reading; something must have been loaded into it.
+
+    Raises:
+        UsageError: It has no catalogue.
+    """
+    from headrace.loaders import catalogue
+
+    connection = open_readonly(options)
+    catalogue.require(connection)
+    return connection
+
+
+def only_table(connection: duckdb.DuckDBPyConnection, name: str | None) -> str:
+    """Return the condition that picks the rows of one table in the catalogue; true if none is named.
+
+    Raises:
+        UsageError: No load made such a table.
+    """
+    from headrace.loaders import catalogue
+    from headrace.loaders.sql import literal
+
+    if name is None:
+        return "true"
+    schema, table = catalogue.find_table(connection, name)
+    return f"table_schema = {literal(schema)} AND table_name = {literal(table)}"
 
 
 def open_writable(options: argparse.Namespace) -> Warehouse:
@@ -62,22 +94,38 @@ def default_warehouse() -> str:
     raise UsageError(f"Which warehouse? Give --warehouse PATH or set {WAREHOUSE_VARIABLE}; {found}.")
 
 
-def show_query(options: argparse.Namespace, sql: str) -> None:
-    """Run a query and write its rows in the form that was asked for."""
+def show_result(options: argparse.Namespace, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Write the rows of a query on an open warehouse in the form that was asked for."""
     import duckdb
 
     from headrace import display
-    from headrace.loaders.queries import readable
+    from headrace.loaders.queries import ZONED, readable
 
-    with open_readonly(options) as connection:
-        if not sql.strip(" \n\t;"):
-            raise UsageError("There is no query to run.")
+    try:
+        statements = len(connection.extract_statements(sql))
+        if statements != 1:
+            raise UsageError(
+                f"These are {statements} statements; give one." if statements else "There is no query to run."
+            )
+        with _interruptible(connection) as beside:
+            result = beside(connection.execute, readable(connection, sql, (*ZONED, "INTERVAL", "BLOB")))
+            columns = [column[0] for column in result.description or ()]
+            show_rows(options, columns, display.in_batches(functools.partial(beside, result.fetchmany)))
+    except duckdb.Error as error:
+        raise UsageError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[Callable[..., Any]]:
+    """Give a way to call DuckDB beside the main thread, which so sees Ctrl-C at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as beside:
         try:
-            result = connection.execute(readable(connection, sql))
-        except duckdb.Error as error:
-            raise UsageError(str(error)) from error
-        columns = [column[0] for column in result.description or ()]
-        show_rows(options, columns, display.in_batches(result.fetchmany))
+            yield lambda call, *given: beside.submit(call, *given).result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 def show_rows(options: argparse.Namespace, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:

@@ -13,18 +13,27 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.reading import open_readonly, open_writable, reads, show_query, show_rows, takes_warehouse
+from headrace.reading import (
+    TABLE,
+    only_table,
+    open_catalogue,
+    open_readonly,
+    open_writable,
+    reads,
+    show_result,
+    show_rows,
+    takes_warehouse,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
-    from headrace.loaders.migrate import Migration
+    from headrace.loaders.migrations import Migration
 
 Subparsers = Any
 """What `add_subparsers` returns; argparse keeps the type to itself."""
 
 FORMS = ("json", "odcs", "ddl", "mermaid")
-_TABLE = "schema.table, or table in the schema main"
 _COLUMN = "schema.table.column, or table.column in the schema main"
 _MODES = ("evolve", "freeze", "quarantine", "discard_value")
 
@@ -32,7 +41,7 @@ _MODES = ("evolve", "freeze", "quarantine", "discard_value")
 def add_schema_verbs(what: Subparsers) -> None:
     """Add what `headrace schema` can do beyond `show`."""
     history = what.add_parser("history", help="every change of the schema, newest first")
-    history.add_argument("table", nargs="?", help=f"{_TABLE}; default all")
+    history.add_argument("table", nargs="?", help=f"{TABLE}; default all")
     history.set_defaults(call=_history)
 
     diff = what.add_parser("diff", help="what became of the schema from one load to another")
@@ -45,7 +54,7 @@ def add_schema_verbs(what: Subparsers) -> None:
         reads(reader)
 
     export = what.add_parser("export", help="the schema as JSON, a data contract, DDL or a diagram")
-    export.add_argument("table", nargs="?", help=f"{_TABLE}, or a schema; default the only schema")
+    export.add_argument("table", nargs="?", help=f"{TABLE}, or a schema; default the only schema")
     export.add_argument("--form", choices=FORMS, default="json", help="default: json")
     export.set_defaults(call=_export)
     takes_warehouse(export)
@@ -81,7 +90,8 @@ def add_quarantine(verbs: Subparsers) -> None:
     quarantine = verbs.add_parser("quarantine", help="list, show and replay the records that did not land")
     what = quarantine.add_subparsers(dest="what", required=True, metavar="WHAT")
     listed = what.add_parser("list", help="every record, with its rule, its reason and its replay")
-    listed.add_argument("table", nargs="?", help=f"{_TABLE}; default all")
+    listed.add_argument("table", nargs="?", help=f"{TABLE}; default all")
+    listed.add_argument("--pending", action="store_true", help="only those that were not replayed yet")
     listed.set_defaults(call=_quarantine_list)
     reads(listed)
     show = what.add_parser("show", help="a record as it came, as JSON")
@@ -91,7 +101,7 @@ def add_quarantine(verbs: Subparsers) -> None:
     show.set_defaults(call=_quarantine_show)
     takes_warehouse(show)
     replay = what.add_parser("replay", help="load the records again, under the contract that holds now")
-    replay.add_argument("table", nargs="?", help=f"{_TABLE}; default all")
+    replay.add_argument("table", nargs="?", help=f"{TABLE}; default all")
     replay.add_argument("--load", type=int, metavar="N", help="only those that this load kept aside")
     replay.add_argument("--contract", choices=_MODES, help="in the place of the one of the last load")
     replay.set_defaults(call=_quarantine_replay)
@@ -118,17 +128,13 @@ def _diff(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from headrace.loaders import catalogue
     from headrace.loaders.exports import export
-    from headrace.loaders.odcs import TableContract
+    from headrace.loaders.odcs_writing import as_contract
 
-    with open_readonly(options) as connection:
+    with open_catalogue(options) as connection:
         schema, roots = _roots(connection, options.table)
         schemas = {root: catalogue.read_schema(connection, schema, root) for root in roots}
         targets = {root: catalogue.read_target(connection, schema, root) for root in roots}
-    contracts = {
-        root: TableContract(root, primary_key=target.primary_key, contract=target.contract)
-        for root, target in targets.items()
-        if target is not None
-    }
+    contracts = {root: as_contract(target) for root, target in targets.items() if target is not None}
     sys.stdout.write(export(options.form, schemas, schema, contracts))
 
 
@@ -137,15 +143,14 @@ def _roots(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple[str
     from headrace.loaders import catalogue
 
     schemas: dict[str, dict[str, str]] = {}
-    if catalogue.exists(connection):
-        for schema, table, root in connection.execute(
-            f"SELECT table_schema, table_name, root FROM {catalogue.SCHEMA}.tables ORDER BY ALL"
-        ).fetchall():
-            schemas.setdefault(schema, {})[table] = root
+    for schema, table, root in connection.execute(
+        f"SELECT table_schema, table_name, root FROM {catalogue.SCHEMA}.tables ORDER BY ALL"
+    ).fetchall():
+        schemas.setdefault(schema, {})[table] = root
     if name is None and len(schemas) == 1:
         (name,) = schemas
     if name is None:
-        raise UsageError(f"Which schema? Name one, or a table of it; {did_you_mean('', schemas)}")
+        raise UsageError(f"Which schema? Name one, or a table of it. Schemas {did_you_mean('', schemas)}")
     if name in schemas:
         return name, sorted(set(schemas[name].values()))
     schema, table = catalogue.find_table(connection, name)
@@ -153,7 +158,7 @@ def _roots(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple[str
 
 
 def _rename(options: argparse.Namespace) -> None:
-    from headrace.loaders.migrate import RenameColumn, RenameTable
+    from headrace.loaders.migrations import RenameColumn, RenameTable
 
     def migration(table: str, column: str | None) -> Migration:
         if column is None:
@@ -164,13 +169,13 @@ def _rename(options: argparse.Namespace) -> None:
 
 
 def _drop(options: argparse.Namespace) -> None:
-    from headrace.loaders.migrate import DropColumn, DropTable
+    from headrace.loaders.migrations import DropColumn, DropTable
 
     _migrate(options, lambda table, column: DropTable(table) if column is None else DropColumn(table, column))
 
 
 def _retype(options: argparse.Namespace) -> None:
-    from headrace.loaders.migrate import RetypeColumn
+    from headrace.loaders.migrations import RetypeColumn
 
     def migration(table: str, column: str | None) -> Migration:
         if column is None:
@@ -219,17 +224,16 @@ def _lineage(options: argparse.Namespace) -> None:
 
 
 def _quarantine_list(options: argparse.Namespace) -> None:
-    from headrace.loaders.sql import literal
-
-    schema, _, table = (options.table or "").rpartition(".")
-    only = (
-        f"WHERE table_schema = {literal(schema or 'main')} AND table_name = {literal(table)}" if table else ""
-    )
-    show_query(
-        options,
-        "SELECT load_id, table_schema || '.' || table_name AS \"table\", record, path, rule, reason, "
-        f"replayed_in AS replayed FROM _headrace.quarantine {only} ORDER BY load_id, record",
-    )
+    with open_catalogue(options) as connection:
+        only = only_table(connection, options.table)
+        pending = "replayed_in IS NULL" if options.pending else "true"
+        show_result(
+            options,
+            connection,
+            "SELECT load_id, table_schema || '.' || table_name AS \"table\", record, path, rule, reason, "
+            f"replayed_in AS replayed FROM _headrace.quarantine WHERE {only} AND {pending} "
+            "ORDER BY load_id, record",
+        )
 
 
 def _quarantine_show(options: argparse.Namespace) -> None:
@@ -238,13 +242,11 @@ def _quarantine_show(options: argparse.Namespace) -> None:
     from headrace.loaders import catalogue
     from headrace.loaders.marks import exact_json, json_text
 
-    with open_readonly(options) as connection:
-        row = None
-        if catalogue.exists(connection):
-            row = connection.execute(
-                f"SELECT raw FROM {catalogue.SCHEMA}.quarantine "
-                f"WHERE load_id = {options.load} AND record = {options.record}"
-            ).fetchone()
+    with open_catalogue(options) as connection:
+        row = connection.execute(
+            f"SELECT raw FROM {catalogue.SCHEMA}.quarantine "
+            f"WHERE load_id = {options.load} AND record = {options.record}"
+        ).fetchone()
     if row is None:
         raise UsageError(
             f"There is no record {options.record} of load {options.load} in quarantine; "
@@ -257,6 +259,7 @@ def _quarantine_show(options: argparse.Namespace) -> None:
 
 
 def _quarantine_replay(options: argparse.Namespace) -> None:
+    from headrace.loaders import catalogue
     from headrace.loaders.contract import Contract
     from headrace.loaders.replay import quarantined, replay
 
@@ -264,7 +267,12 @@ def _quarantine_replay(options: argparse.Namespace) -> None:
     contract = Contract(mode, mode, mode) if mode else None
     with open_writable(options) as warehouse:
         with warehouse.session() as connection:
+            catalogue.require(connection)
+            if options.load is not None:
+                catalogue.check_load(connection, options.load)
             tables = [options.table] if options.table else quarantined(connection)
+        if not tables:
+            sys.stderr.write("There is nothing in quarantine to replay.\n")
         for table in tables:
             done = replay(warehouse, table, contract=contract, load=options.load)
             landed = f"{done.landed} replayed" + (f" in load {done.load.load_id}" if done.load else "")

@@ -132,33 +132,44 @@ def read_target(connection: duckdb.DuckDBPyConnection, schema: str, root: str) -
     return None if row is None else Target.from_json(orjson.loads(row[0]))
 
 
+def require(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a warehouse without a catalogue.
+
+    Raises:
+        UsageError: It has none.
+    """
+    if not exists(connection):
+        raise UsageError("Nothing was loaded into this warehouse yet: it has no catalogue (_headrace).")
+
+
 def find_table(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str]:
     """Return the schema and the name of the table that a user calls `schema.table`, or `table` in `main`.
 
     Raises:
         UsageError: No load made such a table.
     """
-    if not exists(connection):
-        raise UsageError("Nothing was loaded into this warehouse yet: it has no catalogue (_headrace).")
-    tables = connection.execute(
-        f"SELECT table_schema, table_name FROM {SCHEMA}.tables ORDER BY ALL"
-    ).fetchall()
-    named = {f"{schema}.{table}": (schema, table) for schema, table in tables}
+    require(connection)
+    rows = connection.execute(f"SELECT table_schema, table_name FROM {SCHEMA}.tables ORDER BY ALL").fetchall()
+    named = {f"{schema}.{table}": (schema, table) for schema, table in rows}
     found = named.get(name) or named.get(f"main.{name}")
-    if found is None:
-        raise UsageError(f"No load made a table {name!r}; {did_you_mean(name, named)}")
-    return found
+    if found is not None:
+        return found
+    if _is_there(connection, name):
+        raise UsageError(
+            f"No load made a table {name!r}: it is a transform's or somebody else's, and the catalogue "
+            "knows loads only."
+        )
+    raise UsageError(f"No load made a table {name!r}; {did_you_mean(name, named)}")
 
 
 def find_column(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str, str]:
     """Return schema, table and column of `schema.table.column`, or of `table.column` in `main`.
 
     Raises:
-        UsageError: No load made such a table.
+        UsageError: No load made such a table, or the name is a table's.
         UnknownColumn: The table has no such column.
     """
-    if not exists(connection):
-        find_table(connection, name)
+    require(connection)
     wanted = connection.execute(
         f"SELECT table_schema, table_name, column_name FROM {SCHEMA}.columns "
         f"WHERE concat_ws('.', table_schema, table_name, column_name) = {literal(name)} "
@@ -167,6 +178,9 @@ def find_column(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, 
     ).fetchone()
     if wanted is not None:
         return str(wanted[0]), str(wanted[1]), str(wanted[2])
+    if _is_there(connection, name):
+        find_table(connection, name)
+        raise UsageError(f"{name!r} is a table; name a column of it: {name}.COLUMN.")
     table, _, column = name.rpartition(".")
     if not table:
         raise UsageError(f"{name!r} names no column; write TABLE.COLUMN or SCHEMA.TABLE.COLUMN.")
@@ -176,6 +190,16 @@ def find_column(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, 
         f"AND table_name = {literal(table)}"
     ).fetchall()
     raise UnknownColumn(f"{schema}.{table}", column, [str(known_name) for (known_name,) in known])
+
+
+def _is_there(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Tell whether the warehouse has a table or view of this name, whoever made it."""
+    found = connection.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
+        f"AND {literal(name)} IN (table_schema || '.' || table_name, "
+        "CASE WHEN table_schema = 'main' THEN table_name END)"
+    ).fetchone()
+    return bool(found and found[0])
 
 
 def is_landed(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
@@ -201,6 +225,17 @@ def next_load(connection: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the next load, from 1."""
     row = connection.execute(f"SELECT coalesce(max(load_id), 0) + 1 FROM {SCHEMA}.loads").fetchone()
     return int(row[0]) if row else 1
+
+
+def check_load(connection: duckdb.DuckDBPyConnection, load: int) -> None:
+    """Refuse the number of a load that has not been.
+
+    Raises:
+        UsageError: There is no such load.
+    """
+    newest = next_load(connection) - 1
+    if not 0 < load <= newest:
+        raise UsageError(f"There is no load {load}; the newest is {newest}.")
 
 
 def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:

@@ -16,7 +16,7 @@ from headrace.loaders import catalogue, comments, dispositions, quarantine, sql,
 from headrace.loaders.catalogue import Counts
 from headrace.loaders.dispositions import WINNERS, Merge
 from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
-from headrace.loaders.judge import remaining, violations, without
+from headrace.loaders.judge import remaining, requirements, violations, without
 from headrace.loaders.names import Path, find_key, parse_hint, snake_case
 from headrace.loaders.package import Package
 from headrace.loaders.quarantine import Aside
@@ -130,7 +130,11 @@ def _judged(
     )
     if misfits:
         planned = plan(target.table, before, facts, hints, misfits, target.naming)
-    found = violations(target.contract, before, facts, planned, target.known())
+    found = violations(target.contract, before, facts, planned, target.known()) + [
+        one
+        for one in requirements(target, facts)
+        if one.lack and _any(connection, staged[one.table], quarantine.lacks(one.lack, staged))
+    ]
     aside = quarantine.put_aside(connection, package, found, staged, load_id)
     if found:
         allowed, misfits = without(facts, found), remaining(misfits, found)

@@ -134,6 +134,10 @@ def _arrow(item: Any) -> Iterator[ArrowRows | dict[str, Any]]:
     import pyarrow as pa
 
     try:
+        if hasattr(item, "to_frame") and hasattr(item, "reset_index"):
+            raise SourceError(
+                "A Series is no table; give series.to_frame(), or series.tolist() if it has dicts."
+            )
         if hasattr(item, "reset_index"):  # pandas: an index without a name is no data
             named = any(name is not None for name in item.index.names)
             reader = pa.Table.from_pandas(item, preserve_index=named).to_reader()
@@ -151,6 +155,11 @@ def _arrow(item: Any) -> Iterator[ArrowRows | dict[str, Any]]:
 
 
 def _files(pattern: str) -> Iterator[Opened]:
+    if "://" in pattern or pattern.lower().endswith((".csv", ".tsv")):
+        raise SourceError(
+            f"{pattern!r} is no file of JSON or Parquet here; load duckdb.sql(\"FROM '{pattern}'\") instead."
+        )
+    pattern = str(FilePath(pattern).expanduser())
     # Path.glob takes no absolute pattern
     paths = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
     if not paths:

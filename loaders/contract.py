@@ -31,7 +31,8 @@ class Contract:
         tables: Whether child tables may be added; and the root table, if it is not there yet.
         columns: Whether columns may be added. A table that this load creates may have any column, unless
             the contract is `closed`.
-        types: Whether a value may widen its column or go into a variant column.
+        types: Whether a value may widen its column or go into a variant column; and be missing where a model
+            or an ODCS file requires one.
         closed: Whether the declared columns are all there are, from the first load on; so it is for a
             contract that was made from a model.
 
@@ -70,6 +71,8 @@ _SQL_TYPES: dict[Any, str] = {
     time: "TIME", timedelta: "INTERVAL", bytes: "BLOB", UUID: "UUID", dict: "JSON",
 }  # fmt: skip
 
+_LISTS = (list, tuple, set, frozenset)
+
 
 def model_columns(model: Any) -> dict[str, str]:
     """Return the columns that a dataclass, a TypedDict or a pydantic model declares, by path.
@@ -89,6 +92,18 @@ def model_columns(model: Any) -> dict[str, str]:
     return dict(_fields(model, ""))
 
 
+def model_required(model: Any) -> tuple[str, ...]:
+    """Return the paths at which a model asks for a value: fields without a default that may not be None.
+
+    What lies below a field that may be missing is asked for where that field is there.
+
+    >>> Item = typing.TypedDict("Item", {"sku": str, "note": str | None})
+    >>> model_required(typing.TypedDict("Order", {"id": int, "items": list[Item]}))
+    ('id', 'items', 'items[]', 'items[].sku')
+    """
+    return tuple(_required(model, ""))
+
+
 def is_model(thing: Any) -> bool:
     """Tell whether a thing is a class whose annotations are the fields of a record."""
     if not isinstance(thing, type):
@@ -97,17 +112,56 @@ def is_model(thing: Any) -> bool:
 
 
 def _fields(model: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for name, annotation in _annotations(model):
+        yield from _column(f"{prefix}{_alias(model, name)}", annotation)
+
+
+def _annotations(model: Any) -> Iterator[tuple[str, Any]]:
     for name, annotation in typing.get_type_hints(model).items():
         if typing.get_origin(annotation) is not typing.ClassVar and not name.startswith("model_"):
-            yield from _column(f"{prefix}{_alias(model, name)}", annotation)
+            yield name, annotation
+
+
+def _required(model: Any, prefix: str) -> Iterator[str]:
+    for name, annotation in _annotations(model):
+        path = f"{prefix}{_alias(model, name)}"
+        if not _may_be_none(annotation) and not _may_be_absent(model, name):
+            yield path
+        yield from _required_below(path, annotation)
+
+
+def _required_below(path: str, annotation: Any) -> Iterator[str]:
+    annotation = without_none(annotation)
+    arguments = typing.get_args(annotation)
+    if is_model(annotation):
+        yield from _required(annotation, f"{path}.")
+    elif typing.get_origin(annotation) in _LISTS and arguments:
+        if not _may_be_none(arguments[0]):
+            yield f"{path}[]"
+        yield from _required_below(f"{path}[]", arguments[0])
+
+
+def _may_be_none(annotation: Any) -> bool:
+    return annotation is Any or type(None) in (annotation, *typing.get_args(annotation))
+
+
+def _may_be_absent(model: Any, name: str) -> bool:
+    if hasattr(model, "model_fields"):
+        return name not in model.model_fields or not model.model_fields[name].is_required()
+    if typing.is_typeddict(model):
+        whole = typing.get_type_hints(model, include_extras=True)[name]
+        # the keys that the class itself lists are wrong where annotations are text
+        return name not in model.__required_keys__ or "NotRequired" in str(typing.get_origin(whole))
+    field = next(field for field in dataclasses.fields(model) if field.name == name)
+    return not field.default is field.default_factory is dataclasses.MISSING
 
 
 def _column(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if is_model(annotation):
         yield from _fields(annotation, f"{path}.")
-    elif origin in (list, tuple, set, frozenset) and arguments:
+    elif origin in _LISTS and arguments:
         yield from _column(f"{path}[]", arguments[0])
     elif origin is typing.Literal:
         yield from _column(path, type(arguments[0]))
@@ -117,13 +171,13 @@ def _column(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
         yield path, _SQL_TYPES[origin or annotation]
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
     """Return `X` for `X | None` and for `Annotated[X, …]`."""
     if typing.get_origin(annotation) is typing.Annotated:
-        return _without_none(typing.get_args(annotation)[0])
+        return without_none(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(annotation) if option is not type(None)]
-        return _without_none(options[0]) if len(options) == 1 else Any
+        return without_none(options[0]) if len(options) == 1 else Any
     return annotation
 
 

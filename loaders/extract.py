@@ -98,7 +98,7 @@ class _Shredding:
         self._records = 0
         # where the nesting has a limit, a JSON column may hold what was too deep in another record
         self._limit = KeyLimit(before.maps() if writer.target.max_nesting is None else ())
-        self._required = writer.target.required()
+        self._required = writer.target.needed_keys()
         self._hashed = writer.target.strategy == "scd2"
         self._keeps_raw = writer.target.contract.quarantines
         self._pipeline: Pipeline | None = None

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from headrace.errors import UsageError
 from headrace.loaders import catalogue
 from headrace.loaders.catalogue import SCHEMA
 
@@ -104,11 +103,10 @@ def diff(connection: duckdb.DuckDBPyConnection, load_a: int, load_b: int | None 
     Raises:
         UsageError: There is no such load.
     """
-    newest = catalogue.next_load(connection) - 1 if catalogue.exists(connection) else 0
-    for load in (load_a, load_b or 0):
-        if not 0 <= load <= newest:
-            raise UsageError(f"There is no load {load}; the newest is {newest}.")
     changes = _changes(connection)
+    for load in (load_a, load_b):
+        if load:  # 0 and None are the ends of time
+            catalogue.check_load(connection, load)
     before = _state(change for change in changes if _is_by(change, load_a))
     after = _state(change for change in changes if load_b is None or _is_by(change, load_b))
     return sorted(_differences(before, after), key=_place)
@@ -116,8 +114,7 @@ def diff(connection: duckdb.DuckDBPyConnection, load_a: int, load_b: int | None 
 
 def _changes(connection: duckdb.DuckDBPyConnection) -> list[SchemaChange]:
     """Return every change, oldest first."""
-    if not catalogue.exists(connection):
-        raise UsageError("Nothing was loaded into this warehouse yet: it has no catalogue (_headrace).")
+    catalogue.require(connection)
     names = ", ".join(f"'{name}'" for name in MIGRATIONS)
     rows = connection.execute(
         "SELECT load_id, changed, change, table_schema || '.' || table_name, column_name, old, new, "

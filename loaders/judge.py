@@ -9,8 +9,24 @@ from headrace.loaders.contract import Contract
 from headrace.loaders.evolve import Misfits, Plan, TablePlan
 from headrace.loaders.facts import Fact, Facts, TableFacts
 from headrace.loaders.kinds import MENTIONS, NESTED
-from headrace.loaders.names import Path, column_name
+from headrace.loaders.names import Path, column_name, parse_hint
 from headrace.loaders.schema import RootSchema
+from headrace.loaders.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Which rows of a table lack a value: those with none in `values`, if they have some in `within`.
+
+    Attributes:
+        values: The file columns of which one has the value, or the JSON that it is part of.
+        within: The file columns of which one shows that the dict around it is there; None if it must be.
+        lists: The paths of the tables whose rows show that, too.
+    """
+
+    values: tuple[str, ...]
+    within: tuple[str, ...] | None
+    lists: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +34,14 @@ class Violation:
     """Something in a package that its contract does not let in.
 
     Attributes:
-        rule: `tables`, `columns` or `types`.
+        rule: `tables`, `columns`, `types` or `required`.
         mode: What the contract does about it.
         table: The path of the table.
-        fact: The file column at fault; None for a whole table.
+        fact: The file column at fault; None for a whole table, or a value that is not there.
         declared: The declared type that only some of the column's values miss; "" where all are at fault.
         path: Where it stands in a record.
         reason: What is wrong, in a sentence.
+        lack: Which rows are at fault, where it is a value that is not there.
     """
 
     rule: str
@@ -34,6 +51,7 @@ class Violation:
     declared: str
     path: Path
     reason: str
+    lack: Lack | None = None
 
 
 def violations(
@@ -62,9 +80,45 @@ def violations(
     return found
 
 
+def requirements(target: Target, facts: Facts) -> list[Violation]:
+    """Return what would be wrong at each path that needs a value, if a row lacked it: the files tell.
+
+    Only declared columns are asked for: of a list, or a dict, nothing tells that it is there and empty.
+    """
+    if target.contract.types == "evolve":
+        return []
+    declared, required = target.known(), [parse_hint(path) for path in target.required]
+    found = []
+    for path in required:
+        at = max((end for end, step in enumerate(path, 1) if step is None), default=0)
+        table = facts.tables.get(path[:at])
+        if table is None or path not in declared:
+            continue
+        dicts = (path[at:end] for end in range(len(path) - 1, at, -1) if path[:end] not in required)
+        lack = _lack(facts, table, path[at:], next(dicts, None))
+        reason = "a value is required, and there is none"
+        found.append(Violation("required", target.contract.types, table.path, None, "", path, reason, lack))
+    return found
+
+
+def _lack(facts: Facts, table: TableFacts, path: Path, around: Path | None) -> Lack:
+    held = [fact for fact in table.facts.values() if fact.id and fact.kind not in MENTIONS]
+    values = tuple(
+        fact.id
+        for fact in held
+        if fact.path == path or (fact.kind == "json" and fact.path == path[: len(fact.path)])
+    )
+    if around is None:
+        return Lack(values, None, ())
+    within = tuple(fact.id for fact in held if fact.path[: len(around)] == around != fact.path)
+    above = (*table.path, *around)
+    lists = [one.path for one in facts.tables.values() if one.parent == table.path]
+    return Lack(values, within, tuple(one for one in lists if one[: len(above)] == above))
+
+
 def without(facts: Facts, found: list[Violation]) -> Facts:
     """Return the facts as if what was found were not there: tables with all below them, and columns."""
-    tables = [violation.table for violation in found if violation.fact is None]
+    tables = [violation.table for violation in found if violation.fact is None and violation.lack is None]
     columns = {
         (violation.table, violation.fact)
         for violation in found

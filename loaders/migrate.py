@@ -1,9 +1,6 @@
-"""Migrations: what people change in a schema on purpose; loads only ever widen.
+"""Migrating: declared changes of a schema, planned against the catalogue and done in one transaction.
 
-Each is declared as a small value, planned against the catalogue, and done in one transaction together with
-its rows in `schema_changes`. The catalogue maps a place in the records to a table or column, whatever that
-is called: so later loads follow a rename. What is dropped while the source still sends it comes back, empty
-of the past, with an event of its own; leave it out in the resource, or hold the table to a contract.
+Their rows in `schema_changes` are written in the same transaction.
 """
 
 from __future__ import annotations
@@ -18,81 +15,22 @@ import orjson
 from headrace.errors import LoadError, UnknownColumn, UsageError
 from headrace.loaders import catalogue
 from headrace.loaders.catalogue import SCHEMA
+from headrace.loaders.migrations import (
+    DropColumn,
+    Migration,
+    RenameColumn,
+    RenameTable,
+    RetypeColumn,
+    Step,
+)
 from headrace.loaders.names import NAMINGS, RESERVED, Path, parse_hint
 from headrace.loaders.retype import converted, survives
 from headrace.loaders.sql import Value, ident, insert_values, literal
-from headrace.loaders.target import Target
+from headrace.loaders.target import NO_TYPES, Target, known_type
 from headrace.loaders.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import duckdb
-
-
-@dataclass(frozen=True, slots=True)
-class RenameColumn:
-    """A column gets another name, and its variant columns with it; later loads land in it as before."""
-
-    table: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropColumn:
-    """A column goes with its values, and its variant columns with it.
-
-    It comes back, with an event, as soon as a record has its key again.
-    """
-
-    table: str
-    column: str
-
-
-@dataclass(frozen=True, slots=True)
-class RetypeColumn:
-    """A column gets another type, in which every stored value is the same; from now on it is declared."""
-
-    table: str
-    column: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class RenameTable:
-    """A child table gets another name; with `below`, those below it that begin with its name do too.
-
-    A root table is looked up by the name that its resource gives it, so only the resource can rename it.
-    """
-
-    table: str
-    new: str
-    below: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DropTable:
-    """A child table goes, with all below it. It comes back, with an event, if records have such lists."""
-
-    table: str
-
-
-Migration = RenameColumn | DropColumn | RetypeColumn | RenameTable | DropTable
-"""A change that is declared. Tables are written `schema.table`; the schema `main` may be left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that a migration does.
-
-    Attributes:
-        line: It in one line, for people.
-        statements: The SQL that does it.
-        event: Its row in `schema_changes`: change, schema, table, column, old, new, source path.
-    """
-
-    line: str
-    statements: tuple[str, ...]
-    event: tuple[str | None, ...]
 
 
 def migrate(warehouse: Warehouse, *changes: Migration, dry_run: bool = False) -> list[str]:
@@ -257,7 +195,7 @@ class _Planner:
 
     def _retype_column(self, table: _Table, change: RetypeColumn) -> Iterator[Step]:
         column = self._column(table, change.column)
-        type_ = _known_type(table, change)
+        type_ = _type(table, change)
         self._check_values(table, column, type_)
         name = literal(column.name)
         yield Step(
@@ -411,11 +349,11 @@ def _check_name(name: str, target: Target | None, taken: Iterable[str], there_is
         raise UsageError(f"{there_is} {name!r} already.")
 
 
-def _known_type(table: _Table, change: RetypeColumn) -> str:
-    hints = Target(table.root, table.schema, columns={change.column: change.type}).hints()
-    if not hints:
+def _type(table: _Table, change: RetypeColumn) -> str:
+    type_ = known_type(table.full, change.column, change.type)
+    if type_ in NO_TYPES:
         raise UsageError(f"Table {table.full!r}, column {change.column!r}: {change.type!r} is no type.")
-    return next(iter(hints.values()))
+    return type_
 
 
 def _events(connection: duckdb.DuckDBPyConnection, steps: list[Step]) -> str:

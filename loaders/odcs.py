@@ -112,7 +112,7 @@ def read_contract(path: str | PathLike[str]) -> dict[str, TableContract]:
         UsageError: The file cannot be read, is no contract, or asks for what cannot be; says where.
     """
     try:
-        with FilePath(path).open("rb") as file:
+        with FilePath(path).expanduser().open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"The contract {str(path)!r} cannot be read: {error.strerror}.") from error

@@ -10,6 +10,7 @@ from typing import Any
 from headrace.loaders.names import Path, as_hint
 from headrace.loaders.odcs import API_VERSION, FORMATS, LOGICAL, RULES, ZONED, TableContract, yaml_library
 from headrace.loaders.schema import VERSIONED, Column, RootSchema
+from headrace.loaders.target import Target
 
 
 def write_contract(
@@ -46,6 +47,19 @@ def write_contract(
         document, sort_keys=False, allow_unicode=True, width=1 << 20
     )
     return text
+
+
+def as_contract(target: Target) -> TableContract:
+    """Return what the definition of a table says of it, beyond what the catalogue knows."""
+    return TableContract(
+        target.table,
+        primary_key=target.primary_key,
+        required=target.required,
+        contract=target.contract,
+        description=target.description,
+        descriptions=dict(target.descriptions),
+        tags=dict(target.tags),
+    )
 
 
 @dataclass(slots=True)

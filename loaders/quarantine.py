@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.errors import ContractViolation
-from headrace.loaders.judge import Violation
+from headrace.loaders.judge import Lack, Violation
 from headrace.loaders.kinds import decode
 from headrace.loaders.names import Path, show
 from headrace.loaders.package import RAW, REJECTED, Package
@@ -74,10 +74,26 @@ def put_aside(
     return Aside(rejected + _keep_violating(connection, package, kept, staged, load_id), discarded, _BAD)
 
 
+def lacks(lack: Lack, staged: dict[Path, Staged]) -> str:
+    """Return the condition under which a row lacks a value that it needs."""
+    missing = f"NOT ({_any_of(lack.values)})"
+    if lack.within is None:
+        return missing
+    lists = [f"i IN (SELECT p FROM {relation(staged[path])})" for path in lack.lists]
+    return f"{missing} AND ({' OR '.join([_any_of(lack.within), *lists])})"
+
+
+def _any_of(columns: Sequence[str]) -> str:
+    return " OR ".join(f"{ident(column)} IS NOT NULL" for column in columns) or "false"
+
+
 def _offending(violation: Violation, staged: dict[Path, Staged]) -> str:
     """Return a relation of the rows at fault: the record's ordinal `i` and the value."""
     one = staged[violation.table]
     record = "i" if one.plan.table.parent is None else "r"
+    if violation.lack is not None:
+        where = lacks(violation.lack, staged)
+        return f"(SELECT {record} AS i, NULL AS value FROM {relation(one)} WHERE {where})"
     if violation.fact is None:
         return f"(SELECT {record} AS i, NULL AS value FROM {relation(one)})"
     fact = violation.fact
@@ -101,9 +117,10 @@ def _refuse(
     record, value = first
     shown = "" if value is None else f" {str(value)[:80]!r}"
     place = show(violation.path).removeprefix("$")
+    frozen = "types" if violation.lack else violation.rule
     raise ContractViolation(
         f"{package.target.name}: {violation.reason}{shown} - at `$[{record}]{place}`. The contract freezes "
-        f"{violation.rule}: allow it with Contract({violation.rule}='evolve'), keep such records aside with "
+        f"{frozen}: allow it with Contract({frozen}='evolve'), keep such records aside with "
         "'quarantine', or mend the resource. Nothing was written."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headrace.loaders.sql import ident
@@ -10,8 +11,12 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def readable(connection: duckdb.DuckDBPyConnection, query: str) -> str:
-    """Return a query whose times with a zone come as text: DuckDB's client needs another library for them.
+ZONED = ("WITH TIME ZONE",)
+"""What marks the types for which DuckDB's client needs another library."""
+
+
+def readable(connection: duckdb.DuckDBPyConnection, query: str, as_text: Sequence[str] = ZONED) -> str:
+    """Return a query in which columns of some types, those whose names have one of these words, come as text.
 
     Anything but one SELECT is returned as it is.
     """
@@ -22,8 +27,11 @@ def readable(connection: duckdb.DuckDBPyConnection, query: str) -> str:
         return query
     select = statements[0].query.strip().rstrip(";")
     described = connection.execute(f"DESCRIBE (\n{select}\n)").fetchall()
-    zoned = [name for name, type_, *_ in described if "WITH TIME ZONE" in type_]
-    if not zoned:
+    if not any(word in type_ for _, type_, *_ in described for word in as_text):
         return query
-    texts = ", ".join(f"CAST({ident(name)} AS VARCHAR) AS {ident(name)}" for name in zoned)
-    return f"SELECT * REPLACE ({texts}) FROM (\n{select}\n)"
+    aliases = [f"c{at}" for at in range(len(described))]  # a query may give two columns one name
+    columns = ", ".join(
+        f"{f'CAST({alias} AS VARCHAR)' if any(word in type_ for word in as_text) else alias} AS {ident(name)}"
+        for alias, (name, type_, *_) in zip(aliases, described, strict=True)
+    )
+    return f"SELECT {columns} FROM (\n{select}\n) AS q({', '.join(aliases)})"

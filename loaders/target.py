@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, TypedDict
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.loaders.contract import HELD_TO, MODES, Contract, is_model, model_columns
+from headrace.loaders.contract import HELD_TO, MODES, Contract, is_model, model_columns, model_required
 from headrace.loaders.kinds import TYPED_BY_NAME
 from headrace.loaders.names import NAMINGS, Path, parse_hint, snake_case
 from headrace.loaders.schema import VERSIONED
@@ -21,7 +21,8 @@ _TYPE_ALIASES = {
     "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR",
     "TEXT": "VARCHAR", "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
 }  # fmt: skip
-_NO_TYPES = ("NESTED", "ANY")
+NO_TYPES = ("NESTED", "ANY")
+"""What stands in the place of a type and leaves it to inference."""
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
 
@@ -46,6 +47,8 @@ class Target:
         dedup_sort: The column whose greatest value wins among records with one key; else the last record.
         hard_delete: The column that says, if true or not null, that the record was deleted.
         contract: What the table may become.
+        required: Paths of `columns`, and of dicts above them, at which a record needs a value: without one it
+            breaks the contract, as its `types` say. Below a dict that is not required, where that is there.
         naming: `snake_case`, or `direct` for names just as the keys are.
         description: What the table is; its comment in the warehouse.
         descriptions: What columns are, by path; their comments.
@@ -67,6 +70,7 @@ class Target:
     dedup_sort: str | None = None
     hard_delete: str | None = None
     contract: Contract = field(default_factory=Contract)
+    required: tuple[str, ...] = ()
     naming: str = "snake_case"
     description: str = ""
     descriptions: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +105,7 @@ class Target:
         if len(set(self.primary_key)) < len(self.primary_key):
             raise UsageError(f"Table {self.table!r}: primary_key names a column twice: {self.primary_key}.")
         for path, type_ in self.columns.items():
-            _known_type(self.table, path, type_)
+            known_type(self.table, path, type_)
 
     @property
     def name(self) -> str:
@@ -115,14 +119,14 @@ class Target:
 
     def hints(self) -> dict[Path, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
-        declared = {path: type_ for path, type_ in self._types() if type_ not in _NO_TYPES}
+        declared = {path: type_ for path, type_ in self._types() if type_ not in NO_TYPES}
         return declared | VERSIONED if self.strategy == "scd2" else declared
 
     def known(self) -> frozenset[Path]:
         """Return the paths that the definition names, with a type or without."""
         return frozenset(path for path, _ in self._types()) | frozenset(self.hints())
 
-    def required(self) -> tuple[str, ...]:
+    def needed_keys(self) -> tuple[str, ...]:
         """Return the keys without which a record cannot be merged."""
         return self.primary_key if self.write_disposition == "merge" else ()
 
@@ -132,7 +136,7 @@ class Target:
 
     def _types(self) -> Iterator[tuple[Path, str]]:
         for path, type_ in self.columns.items():
-            yield parse_hint(path), _known_type(self.table, path, type_)
+            yield parse_hint(path), known_type(self.table, path, type_)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -147,6 +151,7 @@ class Target:
             "dedup_sort": self.dedup_sort,
             "hard_delete": self.hard_delete,
             "contract": asdict(self.contract),
+            "required": self.required,
             "naming": self.naming,
             "description": self.description,
             "descriptions": dict(self.descriptions),
@@ -155,7 +160,7 @@ class Target:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
-        keys = {name: tuple(value[name]) for name in ("primary_key", "merge_key")}
+        keys = {name: tuple(value[name]) for name in ("primary_key", "merge_key", "required")}
         tags = {path: tuple(tags) for path, tags in value["tags"].items()}
         return cls(**{**value, **keys, "tags": tags, "contract": Contract(**value["contract"])})
 
@@ -208,9 +213,12 @@ def make_target(table: str, schema: str, landing: Landing) -> Target:
         written = tables[table]
         declared, contract = {**written.columns, **declared}, written.contract
         options["primary_key"] = options["primary_key"] or written.primary_key
+        options["required"] = written.required
+        options["description"] = options.get("description") or written.description
         options["descriptions"] = {**written.descriptions, **options.get("descriptions", {})}
         options["tags"] = {**written.tags, **options.get("tags", {})}
     elif is_model(contract):
+        options["required"] = model_required(contract)
         declared, contract = {**model_columns(contract), **declared}, HELD_TO
     elif not isinstance(contract, Contract):
         raise UsageError(f"Table {table!r}: {contract!r} is no Contract, model or path of a contract.")
@@ -224,10 +232,23 @@ def _as_key(names: str | Sequence[str] | None) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _known_type(table: str, path: str, type_: str) -> str:
+def known_type(table: str, path: str, type_: str) -> str:
+    """Return a declared type in DuckDB's spelling, or `NESTED` or `ANY`.
+
+    Args:
+        table: What messages call the table.
+        path: What they call the column.
+        type_: The type as it was written.
+
+    Raises:
+        UsageError: There is no such type.
+
+    >>> known_type("orders", "price", "decimal(18, 2)")
+    'DECIMAL(18,2)'
+    """
     name = type_.strip().upper()
     name = _TYPE_ALIASES.get(name, name)
-    if name in TYPED_BY_NAME or name in _NO_TYPES:
+    if name in TYPED_BY_NAME or name in NO_TYPES:
         return name
     if match := _DECIMAL.fullmatch(name):
         return f"DECIMAL({match[1]},{match[2]})"

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import LoadError, UsageError, WarehouseLocked
+from headrace.errors import HeadraceError, LoadError, UsageError, WarehouseLocked, WarehouseUnreadable
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
@@ -39,6 +39,7 @@ _NEW_FILE = "STORAGE_VERSION 'latest', ROW_GROUP_SIZE 16384"
 CATALOG = "warehouse"
 """The name under which DuckDB has the file, whatever the file is called."""
 
+_NO_WAREHOUSE = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", ".gz", ".zst", ".xlsx"}
 _SCHEME = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)$")
 
 
@@ -291,7 +292,9 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
         text = match["rest"][1:]
     if "?" in text:
         raise UsageError(f"{text!r}: DuckDB takes a question mark for the end of the path; use another name.")
-    path = FilePath(text)
+    path = FilePath(text).expanduser()
+    if path.suffix.lower() in _NO_WAREHOUSE:
+        raise UsageError(f"{text!r} is a file of data; a warehouse is a DuckDB file, as in 'shop.duckdb'.")
     if not path.parent.is_dir():
         raise UsageError(
             f"The folder {str(path.parent)!r} for the warehouse {text!r} does not exist; make it first."
@@ -373,10 +376,12 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
     return connection
 
 
-def _refused(path: FilePath, reason: str) -> WarehouseLocked | UsageError:
+def _refused(path: FilePath, reason: str) -> HeadraceError:
     if "lock" in reason.lower() or "already attached" in reason:
         return WarehouseLocked(
             f"{path} is open in another process or by another library; DuckDB lets one in at a time. "
             f"Close it there, or wait and try again. ({reason})"
         )
-    return UsageError(f"{path} cannot be opened as a DuckDB file: {reason}")
+    if "not a valid DuckDB" in reason or not reason.startswith("IO Error"):
+        return UsageError(f"{path} cannot be opened as a DuckDB file: {reason}")
+    return WarehouseUnreadable(f"{path} cannot be opened: {reason}")

@@ -6,6 +6,8 @@ import io
 import logging
 import os
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -267,11 +269,16 @@ def test_bundled_flows_build(name: str) -> None:
 @pytest.mark.parametrize(
     ("hint", "text", "value"),
     [("int", "7", 7), ("float", "7", 7.0), ("bool", "true", True), ("bool", "false", False),
-     ("str", "7", "7"), ("Any", "7", "7"), ("list", "7", "7")],
+     ("str", "7", "7"), ("Any", "7", "7"), ("int | None", "7", 7), ("str | None", "7", "7"),
+     ("list", "7,8", ["7", "8"]), ("list[int]", "7,8", [7, 8]), ("typing.Sequence[str]", "a", ["a"]),
+     ("list[str] | None", "a,b", ["a", "b"]), ("Decimal", "1.50", Decimal("1.50")),
+     ("date", "2026-01-31", date(2026, 1, 31))],
 )  # fmt: skip
 def test_inputs_as_text(make_flow: MakeFlow, hint: str, text: str, value: Any) -> None:
     """Inputs from a command line come in the type that the flow asks for."""
-    flow = make_flow("flow", f"@resource\ndef a(given: {hint}) -> Iterator[Record]: ...")
+    flow = make_flow(
+        "flow", f"from decimal import Decimal\n@resource\ndef a(given: {hint}) -> Iterator[Record]: ..."
+    )
 
     assert {"given": value} == parse_inputs(flow, {"given": text})
 

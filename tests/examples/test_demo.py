@@ -59,6 +59,25 @@ def select(warehouse: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
+@pytest.mark.parametrize("redirect", ["| true", ">&-"])
+def test_output_that_is_closed(folder: Path, printed: str, redirect: str) -> None:
+    """A reader that leaves early, and an output that is closed, are no errors."""
+    command = f"{shlex.quote(sys.executable)} {shlex.quote(str(DEMO))} {redirect}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True, check=False
+    )
+
+    assert (b"", 0) == (done.stderr, done.returncode)
+
+
+def test_output_that_lacks_letters(folder: Path, printed: str) -> None:
+    """Letters that the output cannot have are written as escapes."""
+    done = demo(folder, PYTHONIOENCODING="ascii")
+
+    assert ("", 0) == (done.stderr, done.returncode)
+    assert len(printed.splitlines()) == len(done.stdout.splitlines())
+
+
 def test_totals(printed: str, folder: Path) -> None:
     """The first lines say what is in the warehouse, which is demo.duckdb where no other is named."""
     ((messages, channels),) = select(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,17 +30,15 @@ def orders(size: int, shop_name: str = "corner") -> Iterator[Record]:
     for n in range(size):
         yield {"id": n, "shop": shop_name, "at": "2026-01-31T10:00:00+02:00", "tags": ["a", "b"]}
 
-def large(orders: ir.Table) -> ir.Table:
-    return orders.filter(orders.id > 0)
+def large(
+    orders: ir.Table, least: int | None = None, prices: list[float] | None = None, extra: dict | None = None
+) -> ir.Table:
+    if least == -1:
+        raise ValueError("less than none")
+    return orders.filter(orders.shop.cast("int64") > least if least else orders.id > 0)
 '''
-HOLD = """
-import sys
-import headrace
-with headrace.connect(sys.argv[1]) as warehouse:
-    warehouse.query("SELECT 1")
-    print("open", flush=True)
-    sys.stdin.read()
-"""
+UNTYPED = "from headrace import resource\n@resource\ndef orders(size): ..."
+FLOWS = {"shop.py", "empty.py", "untyped.py", "folder"}
 
 Captured = pytest.CaptureFixture[str]
 
@@ -49,7 +48,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with a flow."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HEADRACE_WAREHOUSE", raising=False)
-    (tmp_path / "shop.py").write_text(FLOW, encoding="utf-8")
+    for name, text in {"shop": FLOW, "empty": "", "untyped": UNTYPED}.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    (tmp_path / "folder").mkdir()
     return tmp_path
 
 
@@ -130,6 +131,23 @@ def test_run_some_outputs(here: Path, capsys: Captured) -> None:
         (["run", "shop", "--size", "1", "--into", "no/folder/w.duckdb"], 2, "does not exist"),
         (["run", "shop", "--size", "1", "--into", "shop.py"], 2, "cannot be opened as a DuckDB file"),
         (["run", "shop", "--size", "1", "--into", "mysql://x"], 2, "names no warehouse"),
+        (["run", "shop", "--size", "1", "--into", "x.csv"], 2, "is a file of data; a warehouse is"),
+        (["run", "shop", "--size", "1", "--into", "folder"], 1, "folder cannot be opened"),
+        (
+            ["run", "shop", "--size", "1", "--prices", "1,x"],
+            2,
+            "--prices takes list[float], not '1,x'",
+        ),
+        (
+            ["run", "shop", "--size", "1", "--extra", "x"],
+            2,
+            "The input 'extra' is to be dict | None, and is 'x'",
+        ),
+        (["run", "shop", "--size", "1", "--least", "-1"], 1, "headrace: large: ValueError: less than none\n"),
+        (["run", "shop", "--size", "1", "--least", "7"], 1, "headrace: large: ConversionException: Conv"),
+        (["run", "empty.py"], 2, "There is nothing to run in 'empty'"),
+        (["run", "untyped.py"], 2, "headrace: Parameter 'size' of a resource needs a type"),
+        (["run", "shop", "--size", "1", "--into", "x" * 300], 1, "File name too long"),
     ],
 )
 def test_runs_that_fail(here: Path, capsys: Captured, words: list[str], code: int, message: str) -> None:
@@ -144,8 +162,14 @@ def test_runs_that_fail(here: Path, capsys: Captured, words: list[str], code: in
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["rnu"], ["run"], ["schema"], ["preview"], ["query", "SELECT 1", "--yaml"],
-              ["loads", "-n", "x"], ["query", "SELECT 1", "--csv", "--json"]]
+    "words",
+    [[], ["rnu"], ["run"], ["schema"], ["preview"], ["query", "SELECT 1", "--yaml"], ["loads", "-n", "x"],
+     ["query", "SELECT 1", "--csv", "--json"], ["lineage"], ["lineage", "t.a", "--row", "x"],
+     ["lineage", "t.a", "--csv", "--json"], ["quarantine"], ["quarantine", "show", "1"],
+     ["quarantine", "show", "x", "1"], ["quarantine", "replay", "--contract", "evlove"],
+     ["quarantine", "replay", "--load", "x"], ["schema", "diff"], ["schema", "diff", "a"],
+     ["schema", "export", "--form", "pdf"], ["schema", "rename", "t.a"], ["schema", "retype", "t.a"],
+     ["schema", "drop"]],
 )  # fmt: skip
 def test_usage(words: list[str], capsys: Captured) -> None:
     """A command that cannot be read leaves with 2 and says how it is used."""
@@ -157,8 +181,12 @@ def test_usage(words: list[str], capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["run"], ["preview"], ["query"], ["schema"], ["schema", "show"], ["loads"]]
-)
+    "words",
+    [[], ["run"], ["preview"], ["query"], ["schema"], ["schema", "show"], ["loads"], ["lineage"],
+     ["quarantine"], ["quarantine", "list"], ["quarantine", "show"], ["quarantine", "replay"],
+     ["schema", "history"], ["schema", "diff"], ["schema", "export"], ["schema", "rename"],
+     ["schema", "drop"], ["schema", "retype"]],
+)  # fmt: skip
 def test_help(words: list[str], capsys: Captured) -> None:
     """Every verb explains itself."""
     with pytest.raises(SystemExit) as left:
@@ -166,6 +194,14 @@ def test_help(words: list[str], capsys: Captured) -> None:
 
     assert 0 == left.value.code
     assert "usage: headrace" in capsys.readouterr().out
+
+
+def test_version(capsys: Captured) -> None:
+    """`--version` tells which headrace this is."""
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+
+    assert (0, f"headrace {headrace.__version__}\n") == (left.value.code, capsys.readouterr().out)
 
 
 def test_preview(loaded: Path, capsys: Captured) -> None:
@@ -199,7 +235,15 @@ def test_preview_json(loaded: Path, capsys: Captured) -> None:
         (["query", "SELECT"], "SELECT clause"),
         (["query", ""], ""),
         (["query", "DELETE FROM shop.users"], ""),
-        (["query", "SELECT 1; DELETE FROM shop.users"], ""),
+        (["query", "-- nothing"], "There is no query to run"),
+        (["query", "SELECT 1; SELECT 2"], "These are 2 statements; give one"),
+        (["query", "SELECT 1; DELETE FROM shop.users"], "These are 2 statements; give one"),
+        (["query", "SELECT CAST(name || 'x' AS INTEGER) FROM shop.users"], "Could not convert string"),
+        (["query", "COPY shop.users TO 'out.csv'"], "file system operations are disabled"),
+        (["query", "ATTACH 'other.duckdb' AS other"], "file system operations are disabled"),
+        (["query", "EXPORT DATABASE 'out'"], "file system operations are disabled"),
+        (["query", "SELECT * FROM read_text('shop.py')"], "file system operations are disabled"),
+        (["query", "SET enable_external_access = true"], "the configuration has been locked"),
         (["preview", "shop.users", "-w", "none.duckdb"], "There is no warehouse 'none.duckdb'"),
         (["preview", "shop.users", "-w", "shop.py"], "cannot be opened"),
     ],
@@ -212,6 +256,7 @@ def test_readers_that_fail(loaded: Path, capsys: Captured, words: list[str], mes
 
     assert message in captured.err and captured.err.startswith("headrace: ")
     assert "Traceback" not in captured.err
+    assert {"w.duckdb"} == {path.name for path in loaded.iterdir()} - FLOWS
     with headrace.connect(loaded / "w.duckdb") as warehouse:
         assert [(2,)] == warehouse.query("SELECT count(*) FROM shop.users")
 
@@ -241,6 +286,51 @@ def test_queries_of_any_form(loaded: Path, capsys: Captured, sql: str) -> None:
     """Whatever reads is a query: comments, CTEs, DuckDB's own forms, times with a zone, names used twice."""
     assert 0 == main(["query", sql, "--json"])
     assert [] != rows(capsys)
+
+
+VALUES = """SELECT 'nan'::DOUBLE AS n, [1.5, 'inf'::DOUBLE] AS l, '\\xFFa'::BLOB AS b, INTERVAL 1 MONTH AS i,
+true AS t, {'k': [true, NULL]} AS s, 2::HUGEINT ** 2 AS h, TIMESTAMP '2026-01-31' AS ts, 1 AS a, 2 AS a"""
+
+
+def test_values_as_json(loaded: Path, capsys: Captured) -> None:
+    """What JSON lacks is text as DuckDB writes it, a value that is no number too; no column is lost."""
+    assert 0 == main(["query", VALUES, "--json"])
+    assert [
+        {"n": "nan", "l": [1.5, "inf"], "b": "\\xFFa", "i": "1 month", "t": True, "s": {"k": [True, None]},
+         "h": 4, "ts": "2026-01-31T00:00:00", "a": 1, "a_2": 2}
+    ] == [json.loads(line, parse_constant=None) for line in capsys.readouterr().out.splitlines()]  # fmt: skip
+
+
+def test_values_as_csv(loaded: Path, capsys: Captured) -> None:
+    """Every value is written as DuckDB or JSON writes it, none as Python does."""
+    assert 0 == main(["query", VALUES, "--csv"])
+    assert [
+        ["n", "l", "b", "i", "t", "s", "h", "ts", "a", "a"],
+        ["nan", '[1.5,"inf"]', "\\xFFa", "1 month", "true", '{"k":[true,null]}', "4.0", "2026-01-31 00:00:00",
+         "1", "2"],
+    ] == list(csv.reader(io.StringIO(capsys.readouterr().out)))  # fmt: skip
+
+
+def test_traceback(here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable asks for the whole traceback of what a function of the flow raised."""
+    words = ["run", "shop", "--size", "1", "--least", "-1"]
+
+    assert 1 == main(words)
+    assert "HEADRACE_TRACEBACK=1 shows where it was raised" in capsys.readouterr().err
+
+    monkeypatch.setenv("HEADRACE_TRACEBACK", "1")
+
+    assert 1 == main(words)
+    assert ", in large\n" in capsys.readouterr().err
+
+
+def test_home(loaded: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` is the home folder, also where no shell sees it."""
+    monkeypatch.setenv("HOME", str(loaded))
+    monkeypatch.setenv("HEADRACE_WAREHOUSE", "~/w.duckdb")
+
+    assert 0 == main(["run", "~/shop.py", "--size=1", "--into=~/w.duckdb"])
+    assert (0, 2) == (main(["loads", "--json"]), len(rows(capsys)))
 
 
 def test_query_of_nothing(loaded: Path, capsys: Captured) -> None:
@@ -283,17 +373,6 @@ def test_loads(loaded: Path, capsys: Captured) -> None:
     assert [2] == [row["load_id"] for row in rows(capsys)]
 
 
-@pytest.mark.parametrize("verb", [["loads"], ["schema", "show"]])
-def test_a_file_without_a_catalogue(here: Path, capsys: Captured, verb: list[str]) -> None:
-    """A DuckDB file that headrace has never loaded into is told of as such."""
-    import duckdb
-
-    duckdb.connect(str(here / "other.duckdb")).close()
-
-    assert 2 == main(verb)
-    assert "_headrace" in capsys.readouterr().err
-
-
 def test_which_warehouse(loaded: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """The option, else the variable, else the only .duckdb file here; else the choice is the user's."""
     query = ["query", "SELECT current_database() AS name, count(*) AS n FROM _headrace.loads", "--json"]
@@ -320,20 +399,6 @@ def test_no_warehouse_at_all(here: Path, capsys: Captured) -> None:
     )
 
 
-def test_locked(loaded: Path, capsys: Captured) -> None:
-    """While another process has the warehouse open, readers and runs leave with 75."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, "w.duckdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        assert other.stdout is not None
-        assert b"open\n" == other.stdout.readline()
-        codes = [main(["loads"]), main(["run", "shop", "--size", "1", "--into", "w.duckdb"])]
-        other.communicate()
-
-    assert [75, 75] == codes
-    assert 2 == capsys.readouterr().err.count("is open in another process")
-
-
 def test_as_a_process(loaded: Path) -> None:
     """`python -m headrace` and its exit code; a reader of the output may leave early."""
     command = [sys.executable, "-m", "headrace", "query", "SELECT * FROM range(1000000)", "--csv"]
@@ -344,6 +409,50 @@ def test_as_a_process(loaded: Path) -> None:
         errors = process.stderr.read()
 
     assert (b"", 0) == (errors, process.returncode)
+
+
+@pytest.mark.parametrize("form", ["--csv", "--json"])
+def test_output_that_is_closed(loaded: Path, form: str) -> None:
+    """An output that nobody reads, or that is closed from the start, is no error."""
+    for redirect in ("| true", "| head -n 1", ">&-"):
+        command = f"{sys.executable} -m headrace query 'SELECT 1 AS n' {form} {redirect}"
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command], cwd=loaded, capture_output=True, check=False
+        )
+
+        assert (b"", 0) == (done.stderr, done.returncode), redirect
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"), [("--csv", b"n\n\\xe9\\u2026\n"), ("--json", b'{"n":"\\u00e9\\u2026"}\n')]
+)
+def test_output_that_lacks_letters(loaded: Path, form: str, expected: bytes) -> None:
+    """Letters that the output cannot have are written as escapes, and JSON stays JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "headrace", "query", "SELECT 'é…' AS n", form], cwd=loaded,
+        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False,
+    )  # fmt: skip
+
+    assert (expected, b"", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+def test_interrupted(loaded: Path) -> None:
+    """Ctrl-C stops a long query at once, without a traceback."""
+    endless = "SELECT count(*) FROM range(10000000) a, range(10000000) b"
+    code = (
+        "import signal, sys, threading\nfrom headrace import cli\nimport duckdb\n"
+        "main = threading.main_thread().ident\n"
+        "threading.Timer(1, signal.pthread_kill, (main, signal.SIGINT)).start()\n"
+        f"sys.exit(cli.main(['query', {endless!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=loaded, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (130, "") == (done.returncode, done.stdout)
+    assert ["headrace: interrupted; what was not committed is not in the warehouse"] == (
+        done.stderr.splitlines()
+    )
 
 
 def test_as_a_process_that_fails(here: Path) -> None:

@@ -6,10 +6,14 @@ import dataclasses
 from typing import Any, TypedDict
 
 import pytest
+from typing_extensions import NotRequired
 
 import headrace
 from headrace import Contract, ContractViolation
 from headrace.errors import UsageError
+from headrace.loaders.contract import model_required
+from headrace.loaders.replay import replay
+from headrace.loaders.target import make_target
 from headrace.loaders.warehouse import Warehouse
 
 MODES = ("evolve", "freeze", "quarantine", "discard_value")
@@ -118,6 +122,10 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({**ORDER, "id": "one"}, "$.id"),
     ({**ORDER, "items": [{"sku": "a", "price": 1.5}, {"sku": "b", "color": 3}]}, "$.items[].color"),
     ({**ORDER, "more": [1]}, "$.more[]"),
+    ({**ORDER, "id": None}, "$.id"),
+    ({"address": {"zip": "01234"}, "items": []}, "$.id"),
+    ({"id": 1, "items": []}, "$.address.zip"),
+    ({**ORDER, "items": [{"sku": "a", "price": 1.5}, {"price": 1.5}]}, "$.items[].sku"),
 ]
 
 
@@ -130,6 +138,125 @@ def test_models_are_contracts(record: dict[str, Any], path: str) -> None:
         assert (2, 1, 1) == (loaded.counts.rows_in, loaded.counts.loaded, loaded.counts.quarantined)
         assert [(1, path)] == warehouse.query("SELECT record, path FROM _headrace.quarantine")
         assert [("a", 1.5)] == warehouse.query("SELECT sku, price FROM orders__items")
+
+
+@dataclasses.dataclass
+class Place:
+    city: str
+    lines: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Parcel:
+    id: int
+    to: Place
+    back: Place | None
+    size: float = 1.0
+
+
+PARCELS: list[tuple[dict[str, Any], str | None]] = [
+    ({"id": 1, "to": {"city": "x"}}, None),
+    ({"id": 1, "to": {"city": "x"}, "back": None, "size": None}, None),
+    ({"id": 1, "to": {"city": "x"}, "back": {}}, None),  # an empty dict looks like none
+    ({"id": 1, "to": {"city": "x"}, "back": {"city": "y", "lines": []}}, None),
+    ({"id": 1, "to": {"city": ""}}, None),
+    ({"id": 0, "to": {"city": "x", "lines": ["a", ""]}}, None),
+    ({"id": 1, "to": {}}, "$.to.city"),
+    ({"id": 1}, "$.to.city"),
+    ({}, "$.id"),
+    ({"id": 1, "to": {"city": "x"}, "back": {"lines": ["a"]}}, "$.back.city"),
+    ({"id": 1, "to": {"city": "x", "lines": ["a", None]}}, "$.to.lines[]"),
+]
+
+
+@pytest.mark.parametrize(("record", "path"), PARCELS)
+@pytest.mark.parametrize("others", [1, 30_000])
+def test_required_values(record: dict[str, Any], path: str | None, others: int) -> None:
+    """A field without a default needs a value where what is around it is there, in both lanes."""
+    whole = {"id": 1, "to": {"city": "x", "lines": ["a"]}, "back": {"city": "y", "lines": ["b"]}}
+    with headrace.connect() as warehouse:
+        loaded = headrace.load([*[whole] * others, record], "t", into=warehouse, contract=Parcel)
+        kept = warehouse.query("SELECT record, path, rule FROM _headrace.quarantine")
+
+        assert ([] if path is None else [(others, path, "required")]) == kept
+        assert others + (path is None) == loaded.counts.loaded
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_modes_of_required_values(mode: str) -> None:
+    """The mode of the types says what happens to a record that lacks a value."""
+    target = make_target("t", "main", {"contract": Parcel})
+    records = [{"id": 1, "to": {"city": "x"}}, {"id": 2, "to": {"lines": ["a"]}}]
+    with headrace.connect() as warehouse:
+        warehouse.contract = Contract(types=mode)
+        if mode == "freeze":
+            message = r"main\.t: a value is required, and there is none - at `\$\[1\]\.to\.city`\. The contract freezes types"
+            with pytest.raises(ContractViolation, match=message):
+                warehouse.load(records, target)
+            assert [] == warehouse.query("SELECT table_name FROM duckdb_tables()")
+            return
+        counts = warehouse.load(records, target).counts
+        discarded = warehouse.query("SELECT values_discarded FROM _headrace.loads")
+
+        assert (mode == "quarantine") == (counts.quarantined == 1)
+        assert 2 == counts.loaded + counts.quarantined
+        assert [(int(mode == "discard_value"),)] == discarded
+
+
+def test_required_values_are_replayed() -> None:
+    """A record that lacks a value stays in quarantine as long as one is required."""
+    with headrace.connect() as warehouse:
+        headrace.load([{"id": 1}], "t", into=warehouse, contract=Parcel)
+
+        assert (0, 1) == (replay(warehouse, "t").landed, replay(warehouse, "t").failed)
+        assert 1 == replay(warehouse, "t", contract=Contract()).landed
+        assert [(1, None)] == warehouse.query("SELECT id, to__city FROM t")
+
+
+def test_required_below_what_is_kept_as_json() -> None:
+    """What lies in JSON that is kept whole is not looked into."""
+    with headrace.connect() as warehouse:
+        record = {"id": 1, "to": {"city": "x"}}
+        loaded = headrace.load([record], "t", into=warehouse, contract=Parcel, max_nesting=0)
+
+        assert [] == warehouse.query("SELECT path FROM _headrace.quarantine WHERE rule = 'required'")
+        assert 1 == loaded.counts.rows_in
+
+
+class Optional(TypedDict):
+    a: int
+    b: NotRequired[int]
+    c: int | None
+    d: Any
+
+
+class Partial(TypedDict, total=False):
+    a: int
+
+
+@dataclasses.dataclass
+class Defaults:
+    a: int
+    b: int = 1
+    c: list[int | None] = dataclasses.field(default_factory=list)
+    d: Any = None
+
+
+@pytest.mark.parametrize(
+    ("model", "paths"), [(Optional, ("a",)), (Partial, ()), (Defaults, ("a",)),
+                         (Parcel, ("id", "to", "to.city", "to.lines[]", "back.city", "back.lines[]"))]
+)  # fmt: skip
+def test_what_models_require(model: Any, paths: tuple[str, ...]) -> None:
+    """What has no default, may not be None and is not NotRequired."""
+    assert paths == model_required(model)
+
+
+def test_what_pydantic_models_require() -> None:
+    """The same, under the alias by which records have it."""
+    pydantic = pytest.importorskip("pydantic")
+    fields = {"a": (int, pydantic.Field(alias="A")), "b": (int, 1), "c": (int | None, None)}
+
+    assert ("A",) == model_required(pydantic.create_model("Made", **fields))
 
 
 def test_models_are_columns() -> None:
@@ -185,7 +312,7 @@ def test_hints_below_lists() -> None:
     ("options", "message"),
     [
         ({"columns": "frozen"}, "columns cannot be 'frozen'; did you mean 'freeze'"),
-        ({"tables": "no"}, "tables cannot be 'no'; it has: discard_value, evolve, freeze, quarantine"),
+        ({"tables": "no"}, "tables cannot be 'no'; known: discard_value, evolve, freeze, quarantine"),
     ],
 )
 def test_misspelt_contracts(options: dict[str, str], message: str) -> None:

@@ -81,7 +81,7 @@ def test_no_file_is_left_over() -> None:
 
 @pytest.mark.parametrize(
     ("form", "hint"),
-    [("mermaids", "did you mean 'mermaid'?"), ("xml", "it has: ddl, json, mermaid, odcs.")],
+    [("mermaids", "did you mean 'mermaid'?"), ("xml", "known: ddl, json, mermaid, odcs.")],
 )
 def test_unknown_form(form: str, hint: str) -> None:
     """A form that is not there is told with those that are."""

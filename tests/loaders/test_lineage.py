@@ -7,7 +7,8 @@ import pytest
 from headrace.errors import HeadraceError, UnknownColumn, UsageError
 from headrace.loaders.contract import Contract
 from headrace.loaders.lineage import ColumnLineage, RowLineage, lineage, row_lineage
-from headrace.loaders.migrate import DropColumn, RenameColumn, RenameTable, RetypeColumn, migrate
+from headrace.loaders.migrate import migrate
+from headrace.loaders.migrations import DropColumn, RenameColumn, RenameTable, RetypeColumn
 from headrace.loaders.replay import replay
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse

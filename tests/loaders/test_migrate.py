@@ -11,16 +11,14 @@ import pytest
 
 from headrace.errors import HeadraceError, LoadError, UnknownColumn, UsageError
 from headrace.loaders.history import history
-from headrace.loaders.migrate import (
+from headrace.loaders.migrate import find_migration, migrate, plan
+from headrace.loaders.migrations import (
     DropColumn,
     DropTable,
     Migration,
     RenameColumn,
     RenameTable,
     RetypeColumn,
-    find_migration,
-    migrate,
-    plan,
 )
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse

@@ -228,7 +228,7 @@ def test_versions(version: str) -> None:
          "integer, number, boolean, date, timestamp, time, object, array, map."),
         ([{"name": "x", "physicalType": "geography"}], {}, "schema[0].properties[0].logicalType: is needed"),
         ([{"name": "l", **items({"logicalType": "txt"})}], {},
-         "schema[0].properties[0].items.logicalType: no type 'txt'; it has: "),
+         "schema[0].properties[0].items.logicalType: no type 'txt'; known: "),
         ([{"name": "l", "logicalType": "array", "properties": [{"name": "x", **TEXT}]}], {},
          "schema[0].properties[0].properties: an array has items; put the properties below items."),
         ([TEXT], {}, "schema[0].properties[0].name: a property needs a name: the key of the record."),

@@ -17,7 +17,8 @@ from headrace.errors import ContractViolation, LoadError, UsageError
 from headrace.loaders import catalogue
 from headrace.loaders.contract import Contract
 from headrace.loaders.lines import LineEncoder
-from headrace.loaders.migrate import RenameColumn, migrate
+from headrace.loaders.migrate import migrate
+from headrace.loaders.migrations import RenameColumn
 from headrace.loaders.replay import Replayed, quarantined, replay, restored
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 import headrace
-from headrace.errors import LoadError, UsageError, WarehouseLocked
+from headrace.errors import LoadError, SourceError, UsageError, WarehouseLocked, WarehouseUnreadable
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 
@@ -167,8 +167,27 @@ def test_what_is_no_duckdb_file(tmp_path: Path, content: bytes) -> None:
 
 def test_a_folder_is_no_warehouse(tmp_path: Path) -> None:
     """A folder is refused as such."""
-    with pytest.raises(UsageError, match="cannot be opened"):
+    with pytest.raises(WarehouseUnreadable, match="cannot be opened"):
         headrace.load([{"id": 1}], "t", into=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [("https://example.org/orders.json", "is no file of JSON or Parquet here"),
+     ("orders.csv", r"load duckdb\.sql"), ("~/no-such.json", "There is no file '/")],
+)  # fmt: skip
+def test_what_is_no_file_of_records(records: str, message: str) -> None:
+    """A URL and a CSV file are refused with what reads them; `~` is the home folder."""
+    with pytest.raises(SourceError, match=message):
+        headrace.load(records, "t", into=":memory:")
+
+
+def test_a_series_is_no_table() -> None:
+    """One column of pandas is refused with the two ways to make records of it."""
+    import pandas as pd
+
+    with pytest.raises(SourceError, match=r"give series\.to_frame\(\), or series\.tolist\(\)"):
+        headrace.load(pd.Series([1, 2]), "t", into=":memory:")
 
 
 def test_reading_what_is_not_there(tmp_path: Path) -> None:

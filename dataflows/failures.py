@@ -1,0 +1,40 @@
+"""Failures: what a function of the flow raises, told under the name of its node."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hamilton.lifecycle.api import NodeExecutionMethod
+
+from headrace.errors import FlowError, HeadraceError
+
+
+@contextlib.contextmanager
+def named(node: str) -> Iterator[None]:
+    """Turn what is raised inside into a `FlowError` that names the node, its cause chained.
+
+    >>> with named("threads"):
+    ...     1 / 0
+    Traceback (most recent call last):
+    headrace.errors.FlowError: threads: ZeroDivisionError: division by zero
+    """
+    try:
+        yield
+    except HeadraceError:
+        raise  # it says where by itself
+    except Exception as error:
+        first = next(iter(str(error).strip().splitlines()), "")
+        raise FlowError(f"{node}: {type(error).__name__}: {first}".removesuffix(": ")) from error
+
+
+class NamedFailures(NodeExecutionMethod):
+    """A Hamilton adapter under which each node's failure is a `FlowError`; `headrace.run` uses it always."""
+
+    def run_to_execute_node(
+        self, *, node_name: str, node_callable: Callable[..., Any], node_kwargs: dict[str, Any], **_: Any
+    ) -> Any:
+        """Call a node; Hamilton calls this."""
+        with named(node_name):
+            return node_callable(**node_kwargs)

@@ -26,7 +26,13 @@ FORMATS = ("svg", "png", "pdf", "dot")
 """What a drawing can be written as; `dot` is graphviz's own language and needs no program."""
 
 _INSTALL = "apt-get install graphviz (Debian), dnf install graphviz (Fedora), brew install graphviz (macOS)"
-_STEP_FILLS = {"cursor": "#f4f8fb", "extract": "#deebf7", "load": "#c3dbef", "table": "#9ec7e8"}
+_STEP_FILLS = {
+    "cursor": "#f4f8fb",
+    "each": "#f4f8fb",
+    "extract": "#deebf7",
+    "load": "#c3dbef",
+    "table": "#9ec7e8",
+}
 _TRANSFORM_FILL, _OTHER_FILL = "#f9dfae", "#ffffff"
 _FONT = "Helvetica"
 _LINE = "#7a8590"

@@ -4,7 +4,8 @@
     (last value)      (records)       (LoadedTable)   (ir.Table, what transforms name as a parameter)
 
 So lineage is complete, and each step can be overridden or tested alone. The function itself stays a plain
-generator: calling it is its unit test. A resource without `since` has no cursor node.
+generator: calling it is its unit test. A resource without `since` has no cursor node; one that is read in
+partitions has another, `issues.each`, which lists them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -28,6 +29,8 @@ from headrace.dataflows import tables
 from headrace.errors import UnknownColumn, UsageError
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.names import snake_case
+from headrace.loaders.parts import Pace, Partitions, as_values, is_partitioned
+from headrace.loaders.patience import moving
 from headrace.loaders.records import Item, Stream
 from headrace.loaders.target import Landing, Target, make_target
 from headrace.loaders.warehouse import Warehouse
@@ -38,9 +41,13 @@ if TYPE_CHECKING:
 Extract = TypeVar("Extract", bound=Callable[..., Stream])
 
 STEP, TABLE = "headrace.step", "headrace.table"
-"""Tags of the nodes: the step (cursor, extract, load, table, child) and the table, as `schema.table`."""
+"""Tags of nodes: the step (cursor, each, extract, load, table, child) and the table, as `schema.table`."""
+
+Each = Sequence[Any] | Callable[..., Iterable[Any]]
+"""The partitions of a resource, JSON each; or a function of inputs and nodes that returns them."""
 
 _REQUIRED = DependencyType.REQUIRED
+_USUAL = Pace()
 
 
 class Rows:
@@ -67,11 +74,14 @@ class _Resource(NodeCreator):
     """What `@resource` leaves on a function for Hamilton to find."""
 
     def __init__(
-        self, cursor: str | None, table: str | None, children: Sequence[str], landing: Landing
-    ) -> None:
+        self, cursor: str | None, table: str | None, children: Sequence[str], each: Each | None, pace: Pace,
+        landing: Landing,
+    ) -> None:  # fmt: skip
         self.cursor = cursor
         self.children = children
         self.table = table
+        self.each = each
+        self.pace = pace
         self.landing = landing
 
     def target(self, fn: Callable[..., Any]) -> Target:
@@ -89,6 +99,7 @@ class _Resource(NodeCreator):
                 f"Resource {fn.__name__!r} has cursor={self.cursor!r} and takes no `since`, so it would read "
                 "everything on each run. Add the parameter `since`, or leave the cursor out."
             )
+        self._validate_parts(fn)
 
         target, takes_since = self.target(fn), "since" in inspect.signature(fn).parameters
         if takes_since and (
@@ -100,10 +111,33 @@ class _Resource(NodeCreator):
                 "or choose another merge_strategy."
             )
 
+    def _validate_parts(self, fn: Callable[..., Any]) -> None:
+        """Refuse parts where a load is only right as a whole, and partitions that nobody takes."""
+        target, name = self.target(fn), fn.__name__
+        if self.pace.row_order is not None and self.cursor is None:
+            raise UsageError(f"Resource {name!r}: row_order is the order of the cursor; name it, cursor=…")
+        if self.pace.row_order is not None and target.needs_whole:
+            raise UsageError(
+                f"Resource {name!r}: row_order cuts a long load into parts, and {target.needs_whole} needs "
+                "the whole load. Leave row_order out, or choose another way of landing."
+            )
+        if self.each is None:
+            return
+        if target.strategy in ("replace", "snapshot") or (target.strategy == "scd2" and not target.merge_key):
+            raise UsageError(
+                f"Resource {name!r}: each= lands one partition after the other, and {target.strategy} needs "
+                "the whole load. Loop over them in the function, or choose another way of landing."
+            )
+        if "part" not in inspect.signature(fn).parameters:
+            raise UsageError(
+                f"Resource {name!r}: each= gives the partitions one by one as the parameter `part`; add it."
+            )
+
     def generate_nodes(self, fn: Callable[..., Any], config: dict[str, Any]) -> list[Node]:
         """Return the nodes; Hamilton calls this when the DAG is built."""
         name, target = fn.__name__, self.target(fn)
         _refuse_twins(fn, target)
+        each = _each_function(self.each, name)
         hints = typing.get_type_hints(fn, include_extras=True)
         _refuse_parallel(name, hints)
         _check_keys(target, self.cursor, _record_type(hints.get("return")))
@@ -113,49 +147,68 @@ class _Resource(NodeCreator):
         def node(
             last: str, type_: Any, call: Callable[..., Any], needs: dict[str, Any], step: str, cache: str
         ) -> Node:
-            space = (name,) if step in ("cursor", "extract", "load") else ()
+            space = (name,) if step in ("cursor", "each", "extract", "load") else ()
             inputs = {
                 key: need if isinstance(need, tuple) else (need, _REQUIRED) for key, need in needs.items()
             }
-            defaults = {
-                key: parameters[key].default for key, (_, kind) in inputs.items() if kind is not _REQUIRED
-            }
+            optional = [key for key, (_, kind) in inputs.items() if kind is not _REQUIRED]
+            of = inspect.signature(each).parameters if step == "each" and each else parameters
+            defaults = {key: of[key].default for key in optional}
             return Node(
                 last, type_, inspect.getdoc(fn) or "", call, input_types=inputs, namespace=space,
                 tags={**tags, STEP: step, "cache.behavior": cache}, optional_values=defaults,
             )  # fmt: skip
 
-        rows, load, cursor = f"{name}.rows", f"{name}.load", f"{name}.cursor"
+        rows, load, cursor, partitions = (f"{name}.{step}" for step in ("rows", "load", "cursor", "each"))
+        wanted, takes_since = hints.get("since"), "since" in parameters
         source = f"{fn.__module__}.{name}@{_code_version(fn)}"
 
+        def records(**given: Any) -> Any:
+            stream = fn(**given)
+            has_keys = bool(target.primary_key) and isinstance(stream, Iterator)
+            return moving(target.name, stream) if has_keys else stream
+
         def read(**given: Any) -> Rows:
-            if cursor in given:
-                given["since"] = given.pop(cursor)
-            return Rows(name, fn(**given))
+            if each is None:
+                if cursor in given:
+                    given["since"] = given.pop(cursor)
+                return Rows(name, records(**given))
+            round_ = Partitions(as_values(given.pop(partitions), name), takes_since, given.pop(cursor))
+
+            def read_one(part: Any, since: Any) -> Any:
+                return records(**given, part=part, **({"since": since} if takes_since else {}))
+
+            return Rows(name, round_.stream(read_one, lambda value: _as_time(value, wanted)))
 
         def land(**given: Any) -> LoadedTable:
             warehouse: Warehouse = given["warehouse"]
+            since = None if each else given.get(cursor)
             return warehouse.load(
-                given[rows], target, source=source, cursor=self.cursor, since=given.get(cursor)
+                given[rows], target, source=source, cursor=self.cursor, since=since, pace=self.pace
             )
+
+        def last_cursor(warehouse: Warehouse) -> Any:
+            kept = warehouse.cursor(target.name)
+            if each is None:  # what was kept while there were partitions says nothing of the whole
+                return None if is_partitioned(kept) else _as_time(kept, wanted)
+            return kept
 
         def landed(**given: Any) -> ir.Table:
             return tables.table(given["warehouse"], target.schema, target.table)
 
         reads = {
-            key: _dependency(hints, parameter) for key, parameter in parameters.items() if key != "since"
+            key: _dependency(hints, parameter)
+            for key, parameter in parameters.items()
+            if key != "since" and not (key == "part" and each)
         }
         lands: dict[str, Any] = {"warehouse": Warehouse, rows: Rows}
         nodes = []
-        if "since" in parameters:
-            wanted = hints["since"]
+        if takes_since or each:
             reads[cursor] = lands[cursor] = (Any, _REQUIRED)
-            nodes.append(
-                node(
-                    "cursor", Any, lambda warehouse: _as_time(warehouse.cursor(target.name), wanted),
-                    {"warehouse": Warehouse}, "cursor", "recompute",
-                )
-            )  # fmt: skip
+            nodes.append(node("cursor", Any, last_cursor, {"warehouse": Warehouse}, "cursor", "recompute"))
+        if each:
+            reads[partitions] = (list, _REQUIRED)
+            nodes.append(node("each", list, each, _needs(each), "each", "recompute"))
 
         def child(of: str) -> Callable[..., ir.Table]:
             return lambda **given: tables.child(given["warehouse"], target.schema, target.table, of)
@@ -184,11 +237,17 @@ def resource(
     cursor: str | None = ...,
     table: str | None = ...,
     children: Sequence[str] = ...,
+    each: Each | None = ...,
+    row_order: str | None = ...,
+    part_records: int = ...,
+    part_seconds: float = ...,
+    timeout: float | None = ...,
     **landing: Unpack[Landing],
 ) -> Callable[[Extract], Extract]: ...
 def resource(
     fn: Any = None, /, *, cursor: str | None = None, table: str | None = None, children: Sequence[str] = (),
-    **landing: Unpack[Landing],
+    each: Each | None = None, row_order: str | None = None, part_records: int = _USUAL.part_records,
+    part_seconds: float = _USUAL.part_seconds, timeout: float | None = None, **landing: Unpack[Landing],
 ) -> Any:  # fmt: skip
     """Make a generator function a resource: a stream of records that lands in a table named after it.
 
@@ -202,6 +261,14 @@ def resource(
         table: The table, where it is not to be called like the function.
         children: Lists whose tables transforms name as parameters: `children=("items",)` of `orders` makes
             the node `orders__items`.
+        each: Partitions (regions, repositories, months), JSON each, or a function of inputs and nodes that
+            returns them. The function gets one after the other as its parameter `part`, and `since` is the
+            partition's own. After a crash, those that are committed are not read again.
+        row_order: `asc` where records come in the order of the cursor, so that a long load may be cut
+            wherever it rises. Else it may be cut at `Checkpoint`s and between partitions.
+        part_records: Records after which a long load is cut at the next such place, and committed.
+        part_seconds: Seconds after which it is.
+        timeout: Seconds that the source may take for one record; None waits for ever.
         **landing: How the records land: `primary_key`, `write_disposition`, `columns`, `contract`… as
             `Target` explains them.
 
@@ -214,7 +281,8 @@ def resource(
     >>> list(issues([{"id": 1}]))
     [{'id': 1}]
     """
-    decorate = _Resource(cursor, table, children, landing)
+    pace = Pace(part_records, part_seconds, row_order, timeout)
+    decorate = _Resource(cursor, table, children, each, pace, landing)
     return decorate if fn is None else decorate(fn)
 
 
@@ -222,6 +290,21 @@ def declared(fn: Callable[..., Any]) -> _Resource | None:
     """Return what `@resource` left on a function, if it did."""
     creators = getattr(fn, NodeCreator.get_lifecycle_name(), ())
     return next((creator for creator in creators if isinstance(creator, _Resource)), None)
+
+
+def _each_function(each: Each | None, name: str) -> Callable[..., Iterable[Any]] | None:
+    """Return `each=` as a function: that of a node."""
+    if each is None or callable(each):
+        return each
+    values = as_values(each, name)
+    return lambda: values
+
+
+def _needs(each: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a function of partitions takes, as Hamilton connects it."""
+    hints = typing.get_type_hints(each, include_extras=True)
+    parameters = inspect.signature(each).parameters
+    return {key: _dependency(hints, parameter) for key, parameter in parameters.items()}
 
 
 def _refuse_twins(fn: Callable[..., Any], target: Target) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         HeadraceError,
         LoadError,
         SourceError,
+        SourceUnavailable,
         UsageError,
         WarehouseLocked,
     )
@@ -43,6 +44,7 @@ _HOMES = {
     "Rekey": "headrace.loaders.records",
     "RunResult": "headrace.dataflows.run",
     "SourceError": "headrace.errors",
+    "SourceUnavailable": "headrace.errors",
     "UsageError": "headrace.errors",
     "Warehouse": "headrace.loaders.warehouse",
     "WarehouseLocked": "headrace.errors",
@@ -66,6 +68,7 @@ __all__ = [
     "Rekey",
     "RunResult",
     "SourceError",
+    "SourceUnavailable",
     "UsageError",
     "Warehouse",
     "WarehouseLocked",

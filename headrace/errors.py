@@ -4,7 +4,8 @@ HeadraceError
 ├── UsageError              fix the call or the definition: nothing was read or written
 │   ├── UnknownColumn       a key or a cursor names a column that is not there
 │   └── MissingExtra        an optional library is not installed
-├── SourceError             extraction failed: nothing of this load was written
+├── SourceError             extraction failed: of this load, only parts that were sealed before are written
+│   ├── SourceUnavailable   it was silent, broke off or is down: try again later
 │   └── NotAnExport         the file given is not what its source expects
 ├── FlowError               a transform raised: the loads before it are in the warehouse
 ├── LoadError               the records cannot be landed as asked: the warehouse is as it was
@@ -19,11 +20,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+TEMPORARY = 75
+"""The exit code of what may work later, EX_TEMPFAIL of sysexits.h."""
+
 
 class HeadraceError(Exception):
     """The root of the tree; `exit_code` is what the command line leaves with."""
 
     exit_code = 1
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may work later, with nothing mended."""
+        return self.exit_code == TEMPORARY
 
 
 class UsageError(HeadraceError):
@@ -55,7 +64,13 @@ class MissingExtra(UsageError):
 
 
 class SourceError(HeadraceError):
-    """Extraction failed; nothing of this load was written."""
+    """Extraction failed; of this load, only the parts that were sealed before are in the warehouse."""
+
+
+class SourceUnavailable(SourceError):
+    """The source was silent too long, broke off or is down; the same call may work later."""
+
+    exit_code = TEMPORARY
 
 
 class NotAnExport(SourceError):
@@ -87,7 +102,7 @@ class WarehouseUnreadable(HeadraceError):
 class WarehouseLocked(HeadraceError):
     """Another process has the warehouse open; the same call may work later."""
 
-    exit_code = 75
+    exit_code = TEMPORARY
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

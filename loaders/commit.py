@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
+from operator import add
 from typing import TYPE_CHECKING
 
 from headrace.errors import LoadError, UnknownColumn
@@ -39,6 +40,7 @@ class LoadedTable:
         rows: Rows written, by table name.
         changes: What changed in the schema.
         bytes: The size of the package's files.
+        earlier: The numbers of the parts that were committed before, where a long load was cut.
     """
 
     load_id: int
@@ -48,6 +50,23 @@ class LoadedTable:
     rows: dict[str, int] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     bytes: int = 0
+    earlier: tuple[int, ...] = ()
+
+    def after(self, earlier: LoadedTable | None) -> LoadedTable:
+        """Return this part and those before it as one load: its number, and the sum of what they wrote."""
+        if earlier is None:
+            return self
+        rows = {
+            table: earlier.rows.get(table, 0) + self.rows.get(table, 0) for table in earlier.rows | self.rows
+        }
+        return replace(
+            self,
+            counts=Counts(*map(add, astuple(earlier.counts), astuple(self.counts))),
+            rows=rows,
+            changes=(*earlier.changes, *self.changes),
+            bytes=earlier.bytes + self.bytes,
+            earlier=(*earlier.earlier, earlier.load_id),
+        )
 
 
 def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:

@@ -41,11 +41,13 @@ class RawLines:
         text: A line for each record, a new line between two of them; not yet checked.
         count: How many there are.
         origin: The name of the file, for messages.
+        line: The line of the file on which the first stands, from 1; 0 where lines say nothing.
     """
 
     text: bytes
     count: int
     origin: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,26 +209,32 @@ def _json(file: IO[bytes], name: str) -> Iterator[RawLines]:
     if _is_document(head):
         yield from _document(_Rejoined(head, file), name)
         return
-    rest = b""
+    rest, number = b"", 1
     while head:
         text, end, after = head.rpartition(b"\n")
         if end:
-            yield from _raw(rest + text, name)
-            rest = after
+            text, rest = rest + text, after
+            yield from _raw(text, name, number)
+            number += text.count(b"\n") + 1
         else:
             rest += after
         head = file.read(_READ)
-    yield from _raw(rest, name)
+    yield from _raw(rest, name, number)
 
 
-def _raw(text: bytes, name: str) -> Iterator[RawLines]:
-    """Yield a piece of a file without its blank lines and line ends of other systems."""
+def _raw(text: bytes, name: str, number: int) -> Iterator[RawLines]:
+    """Yield a piece of a file, from a line on, without its blank lines and line ends of other systems."""
     ends = text.count(b"\n")
-    if text[:1] != b"{" or text.count(b"\n{") != ends or b"\r" in text:
-        lines = [stripped for line in text.split(b"\n") if (stripped := line.strip())]
-        text, ends = b"\n".join(lines), len(lines) - 1
-    if text:
-        yield RawLines(text, ends + 1, name)
+    if text[:1] == b"{" and text.count(b"\n{") == ends and b"\r" not in text:
+        yield RawLines(text, ends + 1, name, number)
+        return
+    run: list[bytes] = []  # of lines that stand together
+    for at, line in enumerate([*text.split(b"\n"), b""], number):
+        if stripped := line.strip():
+            run.append(stripped)
+        elif run:
+            yield RawLines(b"\n".join(run), len(run), name, at - len(run))
+            run = []
 
 
 def _is_document(head: bytes) -> bool:

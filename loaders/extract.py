@@ -7,6 +7,8 @@ through the columnar lane, which hands back the lines it must not take. Arrow ta
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import SourceError
 from headrace.loaders.containers import ArrowRows, RawLines
 from headrace.loaders.exact import BadLine, shred_lines
-from headrace.loaders.intake import Intake, OnRows
+from headrace.loaders.intake import CUT, Intake, OnRows, Unit
 from headrace.loaders.limits import KeyLimit, keys_of
 from headrace.loaders.lines import LineEncoder
 from headrace.loaders.names import Path
 from headrace.loaders.package import Package, PackageWriter
+from headrace.loaders.parts import Pace
 from headrace.loaders.schema import RootSchema
+from headrace.loaders.target import Target
 
 if TYPE_CHECKING:
     from headrace.loaders.pipeline import Pipeline
@@ -49,25 +53,68 @@ def extract(
     Raises:
         SourceError: The source raised, or yielded what is no record; the message counts records from 0.
     """
-    target = writer.target
-    encoder = LineEncoder(
-        target.paths_of("JSON"),
-        target.paths_of("NESTED"),
-        target.max_nesting,
-        canonical=target.strategy == "scd2",
-        clears=target.strategy == "upsert",
+    never = Pace(part_records=sys.maxsize, part_seconds=math.inf)
+    extraction = Extraction(
+        stream, writer.target, never, cursor_column=cursor_column, since=since, on_rows=on_rows
     )
-    intake = Intake(target.name, encoder, cursor_column, since, on_rows)
-    with _Shredding(writer, before, intake) as shredding:
-        for block, last in _blocks(intake.read(stream)):
-            shredding.add(block, last)
-    on_rows(intake.records)
-    return writer.seal(
-        records=intake.records,
-        exact_records=shredding.exact,
-        cursor=intake.final_cursor(),
-        rekeys=intake.rekeys,
-    )
+    package = extraction.read_part(writer, before=before)
+    assert package is not None, "the first part is sealed, also where it is empty"
+    return package
+
+
+class Extraction:
+    """A stream on its way into packages: one after the other, if it is cut into parts.
+
+    The stream stands still between them, so that its source goes on once a part is committed.
+    """
+
+    def __init__(
+        self, stream: Any, target: Target, pace: Pace, *, cursor_column: str | None = None, since: Any = None,
+        on_rows: OnRows = lambda records: None,
+    ) -> None:  # fmt: skip
+        encoder = LineEncoder(
+            target.paths_of("JSON"),
+            target.paths_of("NESTED"),
+            target.max_nesting,
+            canonical=target.strategy == "scd2",
+            clears=target.strategy == "upsert",
+        )
+        self._intake = Intake(
+            target.name, encoder, cursor_column, since, on_rows, pace=pace, whole=target.needs_whole
+        )
+        self._units = self._intake.read(stream)
+        self._is_first = True
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream was read to its end."""
+        return self._intake.ended
+
+    def read_part(self, writer: PackageWriter, *, before: RootSchema = _NOTHING) -> Package | None:
+        """Read up to the end of a part and seal it; None where the stream ended and there was no more.
+
+        Raises:
+            SourceError: As `extract` does; what was sealed before stays.
+        """
+        intake = self._intake
+        intake.begin_part()
+        with _Shredding(writer, before, intake) as shredding:
+            for block, last in _blocks(self._units):
+                shredding.add(block, last)
+        intake.on_rows(intake.records)
+        if intake.is_idle and not self._is_first:
+            return None
+        self._is_first = False
+        return writer.seal(
+            records=intake.records - intake.first,
+            exact_records=shredding.exact,
+            cursor=intake.kept_cursor(),
+            rekeys=intake.rekeys,
+        )
+
+    def close(self) -> None:
+        """Leave the stream, as far as it was read."""
+        self._units.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +185,9 @@ class _Shredding:
         try:
             rows, rejected = shred_lines(lines, self._writer.facts, self._required, hashed=self._hashed)
         except BadLine as error:
-            place = f"record {error.record}{self._intake.where(error.record)}"
-            raise SourceError(f"{self._writer.target.name}: {place} {error}") from error
+            record = self._intake.first + error.record
+            place = f"record {record}{self._intake.where(record)}"
+            raise SourceError(f"{self._writer.target.name}: {place} {error}{self._intake.kept()}") from error
         self.exact += len(lines)
 
         def write() -> None:
@@ -160,11 +208,13 @@ class _Shredding:
         return self._pipeline
 
 
-def _blocks(units: Iterator[bytes | RawLines | ArrowRows]) -> Iterator[tuple[_Block | ArrowRows, bool]]:
-    """Yield blocks of some `BLOCK` bytes, and Arrow tables, and whether the stream ended there."""
+def _blocks(units: Iterator[Unit]) -> Iterator[tuple[_Block | ArrowRows, bool]]:
+    """Yield blocks of some `BLOCK` bytes, and Arrow tables, and whether the part ended there."""
     pieces: list[bytes] = []
     count = size = 0
     for unit in units:
+        if unit is CUT:
+            break
         if isinstance(unit, ArrowRows):
             if pieces:
                 yield _Block(b"\n".join(pieces), count), False

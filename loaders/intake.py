@@ -1,24 +1,40 @@
-"""Intake: a stream becomes lines of JSON and Arrow tables, its marks noted, its cursor followed."""
+"""Intake: a stream becomes lines of JSON and Arrow tables, its marks noted, its cursor and parts followed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from enum import Enum
+from typing import Any, Final, Literal
 
-from headrace.errors import HeadraceError, SourceError, UsageError
+from headrace.errors import HeadraceError, SourceError, SourceUnavailable, UsageError
 from headrace.loaders.containers import ArrowRows, RawLines, Whole, opened
 from headrace.loaders.lines import LineEncoder
 from headrace.loaders.names import parse_hint
 from headrace.loaders.nesting import read_line
+from headrace.loaders.parts import Enter, Leave, Pace, Partitions, plain
+from headrace.loaders.patience import is_temporary, within
 from headrace.loaders.records import Checkpoint, Rekey
 
 _REPORT_EVERY = 1000
+_MARKS = (Checkpoint, Rekey, Enter, Leave)
 
 OnRows = Callable[[int], None]
 """Is told how many records have been read so far."""
+
+
+class _Mark(Enum):
+    CUT = "cut"
+
+
+CUT: Final = _Mark.CUT
+"""Stands in what is read where a part ends."""
+
+Unit = bytes | RawLines | ArrowRows | Literal[_Mark.CUT]
+"""A record as a line, many lines, rows of an Arrow table, or the end of a part."""
 
 
 @dataclass(slots=True)
@@ -31,10 +47,15 @@ class Intake:
         cursor_column: The key whose greatest value becomes the cursor.
         cursor: The value reached; at first the one to rise from.
         on_rows: Told now and then of the number of records.
+        pace: Where parts end, and how long the source may be silent.
+        whole: What forbids a cut; None where there may be parts.
         records: Records read.
-        rekeys: Marks to apply to the rows that are there already.
+        first: The number of the first record of the open part.
+        rekeys: Marks of the open part to apply to the rows that are there already.
         has_cursor: Whether a record had the cursor's key.
-        files: The number of the first record of each file, with the file's name.
+        lines: Where records of files stand: a record, its file and its line, wherever the next record is
+            not on the next line.
+        ended: Whether the stream was read to its end.
     """
 
     name: str
@@ -42,65 +63,149 @@ class Intake:
     cursor_column: str | None = None
     cursor: Any = None
     on_rows: OnRows = lambda records: None
+    pace: Pace = field(default_factory=Pace)
+    whole: str | None = None
     records: int = 0
+    first: int = 0
     rekeys: list[Rekey] = field(default_factory=list)
     has_cursor: bool = False
-    files: list[tuple[int, str]] = field(default_factory=list)
+    lines: list[tuple[int, str, int]] = field(default_factory=list)
+    ended: bool = False
+    _safe: Any = None  # the cursor that covers all that was read and nothing after it
+    _last: Any = None  # the cursor column's value in the last record
+    _rose: bool = False  # whether it is greater than the one before
+    _partitions: Partitions | None = None
+    _started: float = field(default_factory=time.monotonic)
+    _has_news: bool = False  # whether the open part has anything to commit
+
+    def __post_init__(self) -> None:
+        self._safe = self.cursor
 
     def where(self, record: int) -> str:
-        """Return the file that a record came from, for messages; "" where it came from none."""
-        names = [name for first, name in self.files if first <= record]
-        return f" ({names[-1]})" if names else ""
+        """Return the file and the line that a record came from, for messages; "" where it came from none."""
+        known = [entry for entry in self.lines if entry[0] <= record]
+        if not known:
+            return ""
+        at, name, line = known[-1]
+        return f" ({name}:{line + record - at})" if line else f" ({name})"
 
-    def read(self, stream: Any) -> Iterator[bytes | RawLines | ArrowRows]:
-        """Yield every record of a stream: as a line, among other lines, or as a row of an Arrow table.
+    def kept(self) -> str:
+        """Return what is kept of a load that fails now, for messages; "" where it is nothing."""
+        return f"; the first {self.first:,} are in the warehouse" if self.first else ""
+
+    def begin_part(self) -> None:
+        """Begin a part with the next record."""
+        self.first = self.records
+        self.rekeys = []
+        self._started = time.monotonic()
+        self._has_news = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the open part has nothing to commit: no record, no mark and no new cursor."""
+        return not self._has_news and self.records == self.first
+
+    def read(self, stream: Any) -> Generator[Unit, None, None]:
+        """Yield every record of a stream, as a line, among others or in an Arrow table, and where parts end.
+
+        Nothing is asked of the stream until what was yielded has been dealt with: after `CUT`, that is the
+        commit of the part.
 
         Raises:
+            SourceUnavailable: The source was silent or broke off.
             SourceError: The source raised, or a record is no data; the message counts records from 0.
         """
+        items = opened(stream)
+        if self.pace.timeout is not None:
+            items = within(self.pace.timeout, items)
         try:
-            for item in opened(stream):
-                if isinstance(item, (Checkpoint, Rekey)):
-                    self._note(item)
-                elif isinstance(item, ArrowRows):
+            for item in items:
+                # most are dicts, and what is asked of each of them costs
+                if type(item) is not dict and isinstance(item, _MARKS):
+                    if self._note(item):
+                        yield CUT
+                elif type(item) is not dict and isinstance(item, ArrowRows):
                     yield from self._rows(item)
                 elif isinstance(item, RawLines):
                     yield from self._raw(item)
                 else:
-                    yield self._line(item)
+                    line = self._line(item)
+                    if self._rose and self._ends_before():
+                        yield CUT
+                    yield line
                     self._counted(1)
         except HeadraceError:
             raise
         except Exception as error:
-            message = f"{self.name}: record {self.records}: {type(error).__name__}: {error}"
-            raise SourceError(message) from error
+            part = f" (partition {self._partitions.open})" if self._partitions is not None else ""
+            place = f"{self.name}: record {self.records}{part}"
+            message = f"{place}: {type(error).__name__}: {error}{self.kept()}"
+            raise (SourceUnavailable if is_temporary(error) else SourceError)(message) from error
+        self.ended = True
+        self._has_news |= self._safe != self.cursor
+        self._safe = self.cursor
 
-    def final_cursor(self) -> str | None:
-        """Return the cursor as the text of its JSON, times as ISO text; None if there is none.
+    def kept_cursor(self) -> str | None:
+        """Return the cursor of the open part as the text of its JSON, times as ISO text; or None.
 
         Raises:
             UsageError: JSON does not hold it.
         """
-        value = self.cursor
-        if self.cursor_column is not None and self.records and not self.has_cursor:
+        value = self._safe if self._partitions is None else self._partitions.state(self._safe)
+        if self.ended and self.cursor_column is not None and self.records and not self.has_cursor:
             raise UsageError(
                 f"{self.name}: no record has the cursor's key {self.cursor_column!r}, so every run would "
                 "read everything again. Name a key that records have."
             )
         if value is None:
             return None
-        isoformat = getattr(value, "isoformat", None)
         try:
-            return json.dumps(value if isoformat is None else isoformat(), allow_nan=False)
+            return json.dumps(plain(value), allow_nan=False)
         except (TypeError, ValueError) as error:
             message = f"{self.name}: a cursor must be JSON or a time, and {value!r} is not: {error}."
             raise UsageError(message) from error
 
-    def _note(self, mark: Checkpoint | Rekey) -> None:
-        if isinstance(mark, Checkpoint):
-            self.cursor = mark.value
-        else:
+    def _note(self, mark: Checkpoint | Rekey | Enter | Leave) -> bool:
+        """Note a mark; tell whether a part ends with it."""
+        if isinstance(mark, Enter):
+            self._partitions = mark.partitions
+            mark.partitions.enter(mark.value)
+            self.cursor = self._safe = mark.since
+            self._last = None
+            return False
+        if isinstance(mark, Leave):
+            assert self._partitions is not None, "a partition is entered before it is left"
+            self._partitions.leave(self.cursor)
+            self._safe, self._has_news = self.cursor, True
+            return self._is_due()
+        if isinstance(mark, Rekey):
             self.rekeys.append(mark)
+            self._has_news = True
+            return False
+        if mark.value is not None:
+            self._has_news |= mark.value != self._safe
+            self.cursor = self._safe = mark.value
+        if self.whole is None:
+            return self._is_due(now=mark.durable)
+        if mark.durable:
+            raise UsageError(
+                f"{self.name}: Checkpoint(durable=True) commits what was read so far, and {self.whole} needs "
+                "the whole load. Take another way of landing, or leave durable out."
+            )
+        return False
+
+    def _is_due(self, *, now: bool = False) -> bool:
+        """Tell whether a part ends at the border that was reached."""
+        return not self.is_idle and (
+            now
+            or self.records - self.first >= self.pace.part_records
+            or time.monotonic() - self._started >= self.pace.part_seconds
+        )
+
+    def _ends_before(self) -> bool:
+        """Tell whether a part ends before the record with which the cursor has risen."""
+        self._rose = False
+        return self.whole is None and self._is_due()
 
     def _line(self, item: Any) -> bytes:
         if isinstance(item, Whole):
@@ -109,20 +214,36 @@ class Intake:
             self._advance(item)
         return self.encoder.encode(item)
 
-    def _raw(self, item: RawLines) -> Iterator[bytes | RawLines]:
-        if not self.files or self.files[-1][1] != item.origin:
-            self.files.append((self.records, item.origin))
+    def _raw(self, item: RawLines) -> Iterator[Unit]:
+        self._locate(item)
         if self.cursor_column is None and self.encoder.keeps(item.text):
             self._counted(item.count)
             yield item
             return
-        for line in item.text.split(b"\n"):
+        for raw in item.text.split(b"\n"):
+            try:
+                record = None if self.cursor_column is None else read_line(raw)
+                line = self.encoder.line(raw)
+            except ValueError as error:
+                place = f"record {self.records}{self.where(self.records)}"
+                reason = f"is no JSON: {error}: {raw[:100]!r}"
+                raise SourceError(f"{self.name}: {place} {reason}{self.kept()}") from error
             if self.cursor_column is not None:
-                self._advance(read_line(line))
-            yield self.encoder.line(line)
+                self._advance(record)
+            if self._rose and self._ends_before():
+                yield CUT
+            yield line
             self._counted(1)
 
-    def _rows(self, item: ArrowRows) -> Iterator[bytes | ArrowRows]:
+    def _locate(self, item: RawLines) -> None:
+        if self.lines:
+            record, name, line = self.lines[-1]
+            expected = line + self.records - record if line else 0
+            if (name, expected) == (item.origin, item.line):
+                return
+        self.lines.append((self.records, item.origin, item.line))
+
+    def _rows(self, item: ArrowRows) -> Iterator[Unit]:
         if self.cursor_column is None and not self.encoder.changes_records:
             from headrace.loaders.arrow import plain_table  # here: it imports pyarrow
 
@@ -132,7 +253,10 @@ class Intake:
                 yield ArrowRows(plain)
                 return
         for record in item.table.to_pylist(maps_as_pydicts="strict"):
-            yield self._line(record)
+            line = self._line(record)
+            if self._rose and self._ends_before():
+                yield CUT
+            yield line
             self._counted(1)
 
     def _counted(self, more: int) -> None:
@@ -152,13 +276,33 @@ class Intake:
         if value is None:
             return
         try:
-            if self.cursor is None or _comparable(value, self.cursor) > _comparable(self.cursor, value):
+            if self.pace.row_order is not None:
+                self._keep_order(value)
+            if self.cursor is None or _is_greater(value, self.cursor):
                 self.cursor = value
         except TypeError as error:
             raise SourceError(
                 f"{self.name}: record {self.records}: the cursor column {self.cursor_column!r} holds "
                 f"{value!r} here and {self.cursor!r} before, which cannot be compared."
             ) from error
+
+    def _keep_order(self, value: Any) -> None:
+        """Note where the cursor column rises; no record may come below one that may be committed already."""
+        last, self._last = self._last, value
+        if last is None or last == value:
+            return
+        if not _is_greater(value, last):
+            raise SourceError(
+                f"{self.name}: record {self.records}: {self.cursor_column!r} is {value!r} after {last!r}, "
+                f"and row_order='asc' says that it only rises. Let the source sort, or leave row_order out"
+                f"{self.kept()}."
+            )
+        self._rose = True
+        self._safe = self.cursor
+
+
+def _is_greater(value: Any, other: Any) -> bool:
+    return bool(_comparable(value, other) > _comparable(other, value))
 
 
 def _comparable(value: Any, other: Any) -> Any:

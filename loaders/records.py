@@ -14,13 +14,17 @@ Record: TypeAlias = dict[str, Any]
 class Checkpoint:
     """Says that every record up to here is covered by this cursor value.
 
-    The last checkpoint of a load is committed with its rows and is what the next run gets as `since`.
+    The last checkpoint of a load is committed with its rows and is what the next run gets as `since`. A long
+    load may be cut here into parts, each committed before the source is asked for more.
 
     Attributes:
-        value: Anything that JSON holds.
+        value: Anything that JSON holds; None leaves the cursor as it is.
+        durable: Whether to commit here and now: the code after `yield Checkpoint(durable=True)` runs once
+            everything before it is in the warehouse, so it may acknowledge a message or delete a file.
     """
 
-    value: Any
+    value: Any = None
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,13 @@ class Target:
         """The merge strategy, or the disposition where it is no merge."""
         return self.merge_strategy if self.write_disposition == "merge" else self.write_disposition
 
+    @property
+    def needs_whole(self) -> str | None:
+        """What compares the records of a whole load, so that it cannot land in parts; or None."""
+        if self.strategy in ("replace", "snapshot", "scd2"):
+            return self.strategy
+        return next((name for name in ("merge_key", "dedup_sort") if getattr(self, name)), None)
+
     def hints(self) -> dict[Path, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
         declared = {path: type_ for path, type_ in self._types() if type_ not in NO_TYPES}

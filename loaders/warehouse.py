@@ -16,8 +16,9 @@ from headrace.errors import HeadraceError, LoadError, UsageError, WarehouseLocke
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
-from headrace.loaders.extract import extract
+from headrace.loaders.extract import Extraction
 from headrace.loaders.package import PackageWriter
+from headrace.loaders.parts import Pace
 from headrace.loaders.queries import readable
 from headrace.loaders.recovery import recover
 from headrace.loaders.sql import ident, insert_values, literal
@@ -154,8 +155,9 @@ class Warehouse:
         source: str = "",
         cursor: str | None = None,
         since: Any = None,
+        pace: Pace | None = None,
     ) -> LoadedTable:
-        """Read `stream` to its end, seal it as a package and commit it.
+        """Read `stream` to its end, seal it as a package and commit it; a long one part by part.
 
         Args:
             stream: Records in any container, with marks between them.
@@ -163,30 +165,41 @@ class Warehouse:
             source: What made them, for the catalogue.
             cursor: The key whose greatest value the next `cursor()` returns.
             since: The cursor that the stream was asked to go on from.
+            pace: Where parts end, and how long the source may be silent.
+
+        Returns:
+            The load; of several parts, their sum under the number of the last.
 
         Raises:
-            SourceError: The stream raised; nothing was written.
-            LoadError: The records cannot land as asked; nothing was written.
+            SourceError: The stream raised; of a load in parts, those before are written, else nothing.
+            LoadError: The records cannot land as asked; likewise.
         """
         if self.contract is not None:
             target = replace(target, contract=self.contract)
         self.report(target.name, 0, False)
-        with self.session() as connection, self._store() as store:
-            before = catalogue.read_schema(connection, target.schema, target.table)
-            with PackageWriter(store, target, source) as writer:
-                package = extract(
-                    stream, writer, before=before, cursor_column=cursor, since=since,
-                    on_rows=lambda records: self.report(target.name, records, False),
-                )  # fmt: skip
-            try:
-                # One commit at a time: DuckDB refuses two that change the catalogue together.
-                with self._committing:
-                    loaded = commit(connection, package)
-            finally:
-                package.drop()
+        extraction = Extraction(
+            stream, target, pace or Pace(), cursor_column=cursor, since=since,
+            on_rows=lambda records: self.report(target.name, records, False),
+        )  # fmt: skip
+        loaded: LoadedTable | None = None
+        with self.session() as connection, self._store() as store, contextlib.closing(extraction):
+            while not extraction.ended:
+                before = catalogue.read_schema(connection, target.schema, target.table)
+                with PackageWriter(store, target, source) as writer:
+                    package = extraction.read_part(writer, before=before)
+                if package is None:
+                    break
+                try:
+                    # One commit at a time: DuckDB refuses two that change the catalogue together.
+                    with self._committing:
+                        part = commit(connection, package)
+                finally:
+                    package.drop()
+                for subscriber in self.subscribers if part.changes else ():
+                    subscriber(part)
+                loaded = part.after(loaded)
+        assert loaded is not None, "the first part is committed, also where it is empty"
         self.report(target.name, loaded.counts.rows_in, True)
-        for subscriber in self.subscribers if loaded.changes else ():
-            subscriber(loaded)
         return loaded
 
     def cursor(self, resource: str) -> Any:
@@ -303,31 +316,34 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
 
 
 def load(
-    records: Any, table: str, *, into: str | FilePath | Warehouse, **landing: Unpack[Landing]
-) -> LoadedTable:
-    """Load records into a table and its child tables, in one transaction.
+    records: Any, table: str, *, into: str | FilePath | Warehouse, timeout: float | None = None,
+    **landing: Unpack[Landing],
+) -> LoadedTable:  # fmt: skip
+    """Load records into a table and its child tables, in one transaction; at `Checkpoint`s it may be cut.
 
     Args:
         records: Dicts of any nesting, or any container of records: pages, generators, JSON as bytes, a path
             or a glob of files, Arrow, pandas, polars, a DuckDB relation, an Ibis table.
         table: The root table, `name` or `schema.name`.
         into: A path, a URL or an open warehouse, which stays open.
+        timeout: Seconds that `records` may take for one record; None waits for ever.
         **landing: How they land: `primary_key`, `write_disposition`, `columns`… See `Target`.
 
     Raises:
         UsageError: The call cannot work; nothing was read.
-        SourceError: `records` raised; nothing was written.
-        LoadError: The records cannot land as asked; nothing was written.
+        SourceError: `records` raised; nothing was written since the last part.
+        LoadError: The records cannot land as asked; nothing was written since the last part.
 
     >>> load([{"id": 1}, {"id": 2}], "items", into=":memory:").counts.loaded
     2
     """
     schema, _, name = table.rpartition(".")
     target = make_target(name, schema or "main", landing)
+    pace = Pace(timeout=timeout)
     if isinstance(into, Warehouse):
-        return into.load(records, target, source="headrace.load")
+        return into.load(records, target, source="headrace.load", pace=pace)
     with connect(into) as warehouse:
-        return warehouse.load(records, target, source="headrace.load")
+        return warehouse.load(records, target, source="headrace.load", pace=pace)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -15,14 +15,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import requests
 
 import headrace
-from headrace import Contract, ContractViolation, SourceError
+from headrace import Checkpoint, Contract, ContractViolation, SourceError
+from headrace.loaders.parts import Pace
+from headrace.loaders.target import Target
 
 PAGE = Path(__file__).parent.parent / "docs" / "semantics.md"
 SYSTEM = {"_hr_id", "_hr_parent_id", "_hr_root_id", "_hr_index", "_hr_load_id"}
 NAMES = {
-    "Decimal": Decimal, "UUID": UUID, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta,
+    "Checkpoint": Checkpoint, "Decimal": Decimal, "UUID": UUID, "date": date, "datetime": datetime, "time": time, "timedelta": timedelta,
 }  # fmt: skip
 RECORDS = [{"id": 1, "tags": ["a", "b"], "user": {"name": "x"}}, {"id": 2, "tags": [], "user": {"name": "y"}}]
 
@@ -230,6 +233,45 @@ def test_merges(strategy: str, there: str, comes: str, then: str) -> None:
             )  # fmt: skip
 
         assert value(then) == warehouse.query("SELECT id, a FROM t ORDER BY ALL")
+
+
+@pytest.mark.parametrize(("how", "comes", "parts", "cursor"), rows_of("parts"))
+def test_parts(how: str, comes: str, parts: str, cursor: str) -> None:
+    """A load is cut into the parts that the page says."""
+    options = value(f"dict({how})") if "=" in how else {}
+    pace = Pace(part_records=2, row_order=options.pop("row_order", None))
+    column = options.pop("cursor", None)
+    stream = [{"at": one} if isinstance(one, int) else one for one in value(comes)]
+    with headrace.connect() as warehouse:
+        try:
+            warehouse.load(iter(stream), Target("t", **options), cursor=column, pace=pace)
+        except SourceError:
+            assert parts.startswith("refused: ")
+        found = warehouse.query(
+            'SELECT list("at" ORDER BY _hr_id) FROM t GROUP BY _hr_load_id ORDER BY _hr_load_id'
+        )
+
+        assert value(parts.removeprefix("refused: `")) == [list(part) for (part,) in found]
+        assert value(cursor) == warehouse.cursor("main.t")
+
+
+@pytest.mark.parametrize(("error", "retry"), rows_of("days"))
+def test_bad_days(error: str, retry: str) -> None:
+    """An error of a source is one that passes, or not, as the page says."""
+
+    def answered(status: int) -> requests.HTTPError:
+        answer = requests.Response()
+        answer.status_code = status
+        return requests.HTTPError(response=answer)
+
+    def source() -> Iterator[dict[str, int]]:
+        yield {"id": 1}
+        raise eval(error, {"requests": requests, "answered": answered})
+
+    with pytest.raises(SourceError, match=r"main\.t: record 1: ") as raised:
+        headrace.load(source(), "t", into=":memory:")
+
+    assert (retry == "yes") == raised.value.retryable
 
 
 @pytest.mark.parametrize(("mode", "_", "ids", "kept"), rows_of("contracts"))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import LoadError, UsageError, WarehouseLocked
-from headrace.loaders import catalogue
+from headrace.errors import LoadError, LoadPending, UsageError, WarehouseLocked
+from headrace.loaders import catalogue, lock
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
 from headrace.loaders.extract import extract
 from headrace.loaders.package import PackageWriter
 from headrace.loaders.queries import readable
-from headrace.loaders.recovery import recover
+from headrace.loaders.recovery import Waiting, recover, settle, store_of
 from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Landing, Target, make_target
 
@@ -45,7 +48,7 @@ _SCHEME = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)$")
 class Warehouse:
     """A DuckDB database and the packages on their way into it.
 
-    The file is opened at the first use and stays open until `close`: DuckDB lets one process in at a time.
+    The file is opened at the first use and stays open until `close`; one process at a time writes (`lock`).
     Threads may share a warehouse: each gets its own cursor, and commits take turns.
 
     Attributes:
@@ -53,6 +56,8 @@ class Warehouse:
         report: Is told of the progress of each load.
         subscribers: Are told of each load that changed a schema, after its commit.
         contract: Holds for every load in the place of its own, if it is set.
+        wait: For how many seconds to wait while another process has the file.
+        full: Whether to read every source from its beginning, whatever its cursor.
 
     >>> with Warehouse() as warehouse:
     ...     loaded = warehouse.load([{"id": 1, "tags": ["a", "b"]}], Target("items"))
@@ -60,13 +65,19 @@ class Warehouse:
     [('a',), ('b',)]
     """
 
-    def __init__(self, path: FilePath | None = None, *, report: Report | None = None) -> None:
+    def __init__(
+        self, path: FilePath | None = None, *, report: Report | None = None, wait: float = 0
+    ) -> None:
         """Name a warehouse; `path=None` is a database in memory."""
         self.path = path
         self.report: Report = report or (lambda table, records, committed: None)
         self.subscribers: tuple[Subscriber, ...] = ()
         self.contract: Contract | None = None
+        self.wait = wait
+        self.full = False
         self._root: duckdb.DuckDBPyConnection | None = None
+        self._held: lock.Held | None = None
+        self._let_go: Callable[[], object] = lambda: None
         self._opening = threading.Lock()
         self._committing = _lock_of(path)
 
@@ -84,24 +95,56 @@ class Warehouse:
         """The DuckDB connection, opened if need be.
 
         Raises:
-            WarehouseLocked: Another process has the file open.
+            WarehouseLocked: Another process has the file open, and had for as long as `wait`.
         """
         with self._opening:
             if self._root is None:
-                self._root = _open(self.path)
-                if self._store_path is not None:
-                    with self._committing, _session(self._root) as connection:
-                        recover(connection, self._store_path)
+                self._root = self._opened()
+            if self._held is not None and not self._held.is_ours:
+                raise UsageError(f"{self.path} was opened before this process was forked; connect anew.")
             return self._root
 
-    @property
-    def _store_path(self) -> FilePath | None:
-        return None if self.path is None else self.path.with_name(f"{self.path.name}.packages")
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        """Take the lock, open the file and commit what an earlier process had sealed."""
+        path, started = self.path, time.monotonic()
+        if path is None:
+            return _open(None)
+        held = lock.patiently(lambda: lock.take(path), self.wait)
+        try:
+            until = max(started + self.wait, time.monotonic() + lock.GRACE)
+            root = lock.patiently(lambda: _open(path), self.wait, until=until)
+            with self._committing, _session(root) as connection:
+                recover(connection, store_of(path))
+        except BaseException:
+            held.release()
+            raise
+        # A warehouse that is forgotten without being closed lets go too.
+        self._held, self._let_go = held, weakref.finalize(self, held.release)
+        return root
+
+    def _recover(self, connection: duckdb.DuckDBPyConnection) -> Waiting:
+        """Try what could not be committed before once more; return what still cannot."""
+        if self.path is None or not store_of(self.path).is_dir():
+            return {}
+        with self._committing:
+            return recover(connection, store_of(self.path))
 
     @contextlib.contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
         with _session(self.connection) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session during which no load commits: DuckDB refuses two that change the catalogue together.
+
+        Raises:
+            WarehouseLocked: Another machine took the file over; nothing was written.
+        """
+        with self.session() as connection, self._committing:
+            if self._held is not None:
+                self._held.check()
             yield connection
 
     @contextlib.contextmanager
@@ -113,7 +156,7 @@ class Warehouse:
         """
         import duckdb
 
-        with self._committing, self.session() as connection:
+        with self.turn() as connection:
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -136,14 +179,17 @@ class Warehouse:
             raise UsageError(
                 f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one."
             )
-        return _open(self.path, read_only=True)
+        path = self.path
+        return lock.patiently(lambda: _open(path, read_only=True), self.wait)
 
     def close(self) -> None:
         """Close the file, so that other processes can open it."""
         with self._opening:
             if self._root is not None:
-                self._root.close()
-                self._root = None
+                if self._held is None or self._held.is_ours:
+                    self._root.close()
+                self._root, self._held = None, None
+                self._let_go()
 
     def load(
         self,
@@ -166,11 +212,13 @@ class Warehouse:
         Raises:
             SourceError: The stream raised; nothing was written.
             LoadError: The records cannot land as asked; nothing was written.
+            LoadPending: They cannot land yet, and are kept until the warehouse is next used.
         """
         if self.contract is not None:
             target = replace(target, contract=self.contract)
         self.report(target.name, 0, False)
         with self.session() as connection, self._store() as store:
+            waiting = self._recover(connection)
             before = catalogue.read_schema(connection, target.schema, target.table)
             with PackageWriter(store, target, source) as writer:
                 package = extract(
@@ -178,20 +226,33 @@ class Warehouse:
                     on_rows=lambda records: self.report(target.name, records, False),
                 )  # fmt: skip
             try:
-                # One commit at a time: DuckDB refuses two that change the catalogue together.
-                with self._committing:
-                    loaded = commit(connection, package)
-            finally:
-                package.drop()
+                with self.turn() as turn:
+                    if target.name in waiting:
+                        raise _behind(target.name, waiting[target.name])
+                    loaded = commit(turn, package)
+            except BaseException as error:
+                if self.path is None:
+                    package.drop()
+                else:
+                    settle(package, store, error)
+                raise
+            package.drop()
         self.report(target.name, loaded.counts.rows_in, True)
         for subscriber in self.subscribers if loaded.changes else ():
             subscriber(loaded)
         return loaded
 
     def cursor(self, resource: str) -> Any:
-        """Return the committed cursor of a resource (`schema.table`), or None before its first."""
+        """Return the committed cursor of a resource (`schema.table`), or None before its first.
+
+        Raises:
+            LoadPending: A package of the resource waits for its commit; what comes after it is not known.
+        """
         with self.session() as connection:
-            return catalogue.read_cursor(connection, resource)
+            waiting = self._recover(connection)
+            if resource in waiting:
+                raise _behind(resource, waiting[resource])
+            return None if self.full else catalogue.read_cursor(connection, resource)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; times with a zone come as text."""
@@ -225,7 +286,7 @@ class Warehouse:
     @contextlib.contextmanager
     def _store(self) -> Iterator[FilePath]:
         """The folder for packages: beside the file, or a temporary one for a database in memory."""
-        store = self._store_path
+        store = store_of(self.path) if self.path else None
         if store is None:
             with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
                 yield FilePath(folder)
@@ -270,10 +331,17 @@ class Cache:
             connection.execute("COMMIT")
 
 
-def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) -> Warehouse:
+def connect(
+    into: str | FilePath = ":memory:", *, report: Report | None = None, wait: float = 0,
+) -> Warehouse:  # fmt: skip
     """Return the warehouse that a path or URL names; nothing is opened yet.
 
     `duckdb:///x.duckdb` is relative and `duckdb:////x.duckdb` absolute, as SQLAlchemy has it.
+
+    Args:
+        into: The path or URL.
+        report: Is told of the progress of each load.
+        wait: For how many seconds to wait, at the first use, while another process has the file.
 
     Raises:
         UsageError: The URL is of a kind that headrace does not know, or its folder does not exist.
@@ -283,7 +351,7 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
     """
     text = str(into)
     if text in {":memory:", "duckdb://", "duckdb:///:memory:"}:
-        return Warehouse(report=report)
+        return Warehouse(report=report, wait=wait)
     match = _SCHEME.match(text)
     if match is not None:
         if match["scheme"] != "duckdb" or not match["rest"].startswith("/"):
@@ -296,12 +364,13 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
         raise UsageError(
             f"The folder {str(path.parent)!r} for the warehouse {text!r} does not exist; make it first."
         )
-    return Warehouse(path, report=report)
+    return Warehouse(path, report=report, wait=wait)
 
 
 def load(
-    records: Any, table: str, *, into: str | FilePath | Warehouse, **landing: Unpack[Landing]
-) -> LoadedTable:
+    records: Any, table: str, *, into: str | FilePath | Warehouse, wait: float = 0,
+    **landing: Unpack[Landing],
+) -> LoadedTable:  # fmt: skip
     """Load records into a table and its child tables, in one transaction.
 
     Args:
@@ -309,12 +378,14 @@ def load(
             or a glob of files, Arrow, pandas, polars, a DuckDB relation, an Ibis table.
         table: The root table, `name` or `schema.name`.
         into: A path, a URL or an open warehouse, which stays open.
+        wait: For how many seconds to wait while another process has the file that `into` names.
         **landing: How they land: `primary_key`, `write_disposition`, `columns`… See `Target`.
 
     Raises:
         UsageError: The call cannot work; nothing was read.
         SourceError: `records` raised; nothing was written.
         LoadError: The records cannot land as asked; nothing was written.
+        WarehouseLocked: Another process has the warehouse open; nothing was read.
 
     >>> load([{"id": 1}, {"id": 2}], "items", into=":memory:").counts.loaded
     2
@@ -323,7 +394,7 @@ def load(
     target = make_target(name, schema or "main", landing)
     if isinstance(into, Warehouse):
         return into.load(records, target, source="headrace.load")
-    with connect(into) as warehouse:
+    with connect(into, wait=wait) as warehouse:
         return warehouse.load(records, target, source="headrace.load")
 
 
@@ -358,13 +429,17 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
         connection = duckdb.connect()
         connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
     else:
-        connection = duckdb.connect(f":memory:headrace {path.resolve()}")
+        # the process is named, lest a fork go on with what it inherited
+        connection = duckdb.connect(f":memory:headrace {os.getpid()} {path.resolve()}")
         mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
         try:
             connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})")
         except duckdb.Error as error:
             connection.close()
             raise _refused(path, str(error).splitlines()[0]) from error
+        if not read_only and _is_readonly(connection):
+            connection.close()
+            raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
     # Row order has no meaning here (children have _hr_index), and keeping it costs memory and threads.
     # A Python variable must never stand in for a table that is missing.
     connection.execute(
@@ -373,10 +448,26 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
     return connection
 
 
+def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:
+    row = connection.execute(
+        f"SELECT readonly FROM duckdb_databases() WHERE database_name = '{CATALOG}'"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _behind(table: str, reason: str) -> LoadPending:
+    return LoadPending(
+        f"{table}: an earlier package of this table waits, and they are committed in order: {reason}"
+    )
+
+
 def _refused(path: FilePath, reason: str) -> WarehouseLocked | UsageError:
-    if "lock" in reason.lower() or "already attached" in reason:
+    if "file handle conflict" in reason:
         return WarehouseLocked(
-            f"{path} is open in another process or by another library; DuckDB lets one in at a time. "
-            f"Close it there, or wait and try again. ({reason})"
+            f"{path} is open in another library of this process; close it there. ({reason})"
         )
+    if "lock" in reason.lower():
+        owner = lock.read_owner(path)
+        detail = "" if owner and not owner.is_self else f" ({reason})"
+        return WarehouseLocked(lock.message(path, None if detail else owner) + detail)
     return UsageError(f"{path} cannot be opened as a DuckDB file: {reason}")

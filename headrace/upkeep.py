@@ -8,7 +8,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-from headrace.errors import UsageError
+from headrace.errors import LoadError, UsageError
 from headrace.reading import (
     default_warehouse,
     open_readonly,
@@ -81,25 +81,25 @@ def _packages_show(options: argparse.Namespace) -> None:
 
 
 def _packages_retry(options: argparse.Namespace) -> None:
-    from headrace.errors import HeadraceError
     from headrace.loaders.packages import find, retry, stored
 
     path = _path(options)
     chosen = [find(path, options.package)] if options.package else stored(path)
-    failed: HeadraceError | None = None
+    failed = 0
     with open_writable(options) as warehouse:
+        _ = warehouse.connection  # opening commits what waits, or says who else has the warehouse
         for package in chosen:
             try:
                 load = retry(warehouse, package)
-            except HeadraceError as error:
-                failed = error
+            except LoadError as error:
+                failed += 1
                 sys.stderr.write(f"{package.id}: {error}\n")
             else:
                 sys.stderr.write(
                     f"{package.id}: {package.records:,} records of {package.table} in load {load}\n"
                 )
-    if failed is not None:
-        raise failed
+    if failed:
+        raise LoadError(f"{failed} of {len(chosen)} packages could not be committed.")
 
 
 def _packages_drop(options: argparse.Namespace) -> None:

@@ -292,7 +292,7 @@ def read_package(folder: FilePath) -> Package:
             rekeys=tuple(Rekey(**rekey) for rekey in value["rekeys"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PackageDamaged(f"Package {folder.name}: its manifest cannot be read: {error!r}.") from error
+        raise PackageDamaged(f"Package {folder.name}: {MANIFEST} cannot be read: {error!r}.") from error
 
 
 def pending(store: FilePath) -> list[FilePath]:

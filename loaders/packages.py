@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path as FilePath
 
-from headrace.errors import HeadraceError, LoadError, LoadPending, PackageDamaged, UsageError, did_you_mean
+from headrace.errors import LoadError, LoadPending, PackageDamaged, UsageError, did_you_mean
 from headrace.loaders import catalogue, lock
 from headrace.loaders.names import show
 from headrace.loaders.package import REASON, is_open, pending, read_package, remove
@@ -117,9 +117,9 @@ def retry(warehouse: Warehouse, package: Stored) -> int:
         try:
             sealed = read_package(package.folder)
             loaded = commit_late(connection, sealed)
-        except HeadraceError as error:
+        except (LoadError, UsageError) as error:
             keep(package.folder, str(error))
-            raise
+            raise LoadError(str(error)) from error
         sealed.drop()
     return loaded.load_id
 

@@ -58,7 +58,7 @@ def orders() -> Iterator[Record]:
 '''
 
 
-THERE = {"machine": "another", "host": "there"}
+THERE: dict[str, Any] = {"machine": "another", "host": "there"}
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def in_a_fork(work: Callable[[], object]) -> str:
     if child == 0:  # pragma: no cover: it is another process
         try:
             work()
-        except BaseException as error:  # noqa: BLE001: it is sent to the parent
+        except BaseException as error:  # noqa: BLE001 - it is sent to the parent
             os.write(writing, type(error).__name__.encode())
         finally:
             os._exit(0)

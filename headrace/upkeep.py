@@ -38,6 +38,9 @@ def add_packages(verbs: Subparsers) -> None:
         reads(reader)
     retry = what.add_parser("retry", help="commit what waits, and what was refused once more")
     retry.add_argument("package", metavar="ID", nargs="?", help=f"{_ID}; default all")
+    retry.add_argument(
+        "--stale", action="store_true", help="also over newer rows, where it merges or replaces"
+    )
     retry.set_defaults(call=_packages_retry)
     drop = what.add_parser("drop", help="remove one for good, and say what is lost")
     drop.add_argument("package", metavar="ID", help=_ID)
@@ -90,7 +93,7 @@ def _packages_retry(options: argparse.Namespace) -> None:
         _ = warehouse.connection  # opening commits what waits, or says who else has the warehouse
         for package in chosen:
             try:
-                load = retry(warehouse, package)
+                load = retry(warehouse, package, stale=options.stale)
             except LoadError as error:
                 failed += 1
                 sys.stderr.write(f"{package.id}: {error}\n")

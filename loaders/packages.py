@@ -13,7 +13,7 @@ from headrace.errors import LoadError, LoadPending, PackageDamaged, UsageError, 
 from headrace.loaders import catalogue, lock
 from headrace.loaders.names import show
 from headrace.loaders.package import REASON, is_open, pending, read_package, remove
-from headrace.loaders.recovery import REFUSED, commit_late, keep, store_of
+from headrace.loaders.recovery import REFUSED, commit_late, keep, store_of, tidy
 from headrace.loaders.warehouse import Warehouse
 
 
@@ -95,14 +95,20 @@ def files(package: Stored) -> list[File]:
     ]
 
 
-def retry(warehouse: Warehouse, package: Stored) -> int:
+def retry(warehouse: Warehouse, package: Stored, *, stale: bool = False) -> int:
     """Commit a package, also one that was refused; return the number of its load.
 
     Opening the warehouse commits what is pending, so that comes first, in order. If the table of a refused
     package was loaded since, the cursor stays where that load put it.
 
+    Args:
+        warehouse: The warehouse.
+        package: The package.
+        stale: Whether the rows of later loads may give way to the older ones of a package that merges or
+            replaces.
+
     Raises:
-        LoadError: It cannot be committed; it stays where it was.
+        LoadError: It cannot be committed, or must not; it stays where it was.
         LoadPending: It waits still.
     """
     with warehouse.turn() as connection:
@@ -113,14 +119,25 @@ def retry(warehouse: Warehouse, package: Stored) -> int:
                 raise LoadError(f"The package {package.id} was refused: {reason}")
             return load
         if package.status == "pending":
-            raise LoadPending(f"The package {package.id} still waits: {_reason(package.folder)}")
+            raise LoadPending(
+                f"The package {package.id} still waits: {_reason(package.folder) or 'it is being loaded'}"
+            )
         try:
             sealed = read_package(package.folder)
+            target = sealed.target
+            overtaken = catalogue.loaded_since(connection, target, sealed.started)
+            if overtaken and target.write_disposition != "append" and not stale:
+                raise LoadError(
+                    f"The package {package.id} is older than what {target.name} holds, and its "
+                    f"{target.strategy} would put its rows in the place of newer ones. Load its records anew "
+                    "and drop it, or retry it with --stale."
+                )
             loaded = commit_late(connection, sealed)
         except (LoadError, UsageError) as error:
             keep(package.folder, str(error))
             raise LoadError(str(error)) from error
         sealed.drop()
+        tidy(package.folder.parent.parent)
     return loaded.load_id
 
 
@@ -134,6 +151,7 @@ def drop(path: FilePath, package: Stored, *, wait: float = 0) -> None:
         if is_open(package.folder):
             raise UsageError(f"The package {package.id} is being loaded by this process.")
         remove(package.folder)
+        tidy(store_of(path))
 
 
 def _stored(folder: FilePath, status: str) -> Stored:

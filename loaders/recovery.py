@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import threading
 import warnings
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     import duckdb
 
 REFUSED = "refused"
+_users: Counter[FilePath] = Counter()
+_guard = threading.Lock()
 
 Waiting = dict[str, str]
 """The tables whose packages could not be committed yet, with the reason."""
@@ -74,6 +79,32 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
     return waiting
 
 
+@contextlib.contextmanager
+def using(store: FilePath) -> Iterator[None]:
+    """Make the folder for packages, and keep it there; the last to use it removes it if it is empty.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with _guard:
+        store.mkdir(exist_ok=True)
+        _users[store] += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _users[store] -= 1
+        tidy(store)
+
+
+def tidy(store: FilePath) -> None:
+    """Remove the folder for packages if it is empty and this process makes none there."""
+    with _guard:
+        for folder in (store / REFUSED, store) if not _users[store] else ():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
 def commit_late(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:
     """Commit a package that waited; if its table was loaded since, the cursor stays as it is."""
     if catalogue.loaded_since(connection, package.target, package.started):
@@ -100,11 +131,16 @@ def settle(package: Package, store: FilePath, error: BaseException) -> None:
             error.args = (f"{error} The package is kept in {kept}: see `headrace packages list`.",)
         return
     keep(package.folder, str(error))
+    note = (
+        f"The {package.records:,} records are kept in the package {package.id} and committed when the "
+        "warehouse is next used: do not load them again. See `headrace packages list`."
+    )
     if isinstance(error, (LoadError, OSError)):
-        raise LoadPending(
-            f"{error} The {package.records:,} records are kept in the package {package.id} and committed "
-            "when the warehouse is next used: do not load them again. See `headrace packages list`."
-        ) from error
+        raise LoadPending(f"{error} {note}") from error
+    if isinstance(error, WarehouseLocked):
+        error.args = (f"{error} {note}",)
+    else:
+        warnings.warn(note, stacklevel=2)
 
 
 def is_outside(error: BaseException) -> bool:

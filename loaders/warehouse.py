@@ -22,7 +22,7 @@ from headrace.loaders.contract import Contract
 from headrace.loaders.extract import extract
 from headrace.loaders.package import PackageWriter
 from headrace.loaders.queries import readable
-from headrace.loaders.recovery import Waiting, recover, settle, store_of
+from headrace.loaders.recovery import Waiting, recover, settle, store_of, using
 from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Landing, Target, make_target
 
@@ -291,15 +291,12 @@ class Warehouse:
             with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
                 yield FilePath(folder)
             return
-        try:
-            store.mkdir(exist_ok=True)
-        except OSError as error:
-            raise LoadError(f"No package can be written beside {self.path}: {error}.") from error
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(using(store))
+            except OSError as error:
+                raise LoadError(f"No package can be written beside {self.path}: {error}.") from error
             yield store
-        finally:
-            with contextlib.suppress(OSError):  # not empty: another load is under way
-                store.rmdir()
 
 
 class Cache:
@@ -466,7 +463,7 @@ def _refused(path: FilePath, reason: str) -> WarehouseLocked | UsageError:
         return WarehouseLocked(
             f"{path} is open in another library of this process; close it there. ({reason})"
         )
-    if "lock" in reason.lower():
+    if "lock on file" in reason or "used by another process" in reason:  # as it is told on Windows
         owner = lock.read_owner(path)
         detail = "" if owner and not owner.is_self else f" ({reason})"
         return WarehouseLocked(lock.message(path, None if detail else owner) + detail)

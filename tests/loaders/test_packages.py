@@ -273,7 +273,26 @@ def test_retry(into: Path, refused: Stored) -> None:
         assert 3 == packages.retry(warehouse, refused)
         assert 5 == warehouse.cursor("main.t")
     assert [0, 0, 5] == ids(into)
-    assert [] == stored(into)
+    assert [into] == list(into.parent.iterdir())
+
+
+@pytest.mark.parametrize("how", ["merge", "replace"])
+def test_retry_of_what_is_stale(into: Path, how: str) -> None:
+    """Newer rows do not give way to those of an older package, unless that is asked for."""
+    target = Target("t", primary_key=("id",), write_disposition=how)
+    with headrace.connect(into) as warehouse:
+        warehouse.load([{"id": 1, "n": 0}], target)
+        package = sealed(into, 1, target)
+        folder = store(into) / "refused" / package.id
+        folder.parent.mkdir()
+        package.folder.rename(folder)
+        warehouse.load([{"id": 1, "n": 2}, {"id": 2, "n": 2}], target)
+        (old,) = stored(into)
+        with pytest.raises(LoadError, match=rf"is older than what main\.t holds.*{target.strategy}"):
+            packages.retry(warehouse, old)
+        assert [(1, 2), (2, 2)] == warehouse.query("SELECT id, n FROM t ORDER BY id")
+        packages.retry(warehouse, old, stale=True)
+        assert (1, None) in warehouse.query("SELECT id, n FROM t")
 
 
 def test_retry_of_what_waits(into: Path) -> None:

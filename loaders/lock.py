@@ -28,7 +28,7 @@ from typing import TypeVar
 
 import orjson
 
-from headrace.errors import UsageError, WarehouseLocked
+from headrace.errors import LoadError, WarehouseLocked
 
 BEAT = 5.0
 """Seconds from one heartbeat to the next."""
@@ -96,7 +96,7 @@ class Held:
 
         Raises:
             WarehouseLocked: Another process has it.
-            UsageError: No lock file can be written there.
+            LoadError: No lock file can be written there.
         """
         self.path = path
         self.count = 0
@@ -105,7 +105,8 @@ class Held:
         self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._owner = _this_process()
-        self._write(self._owner)
+        with contextlib.suppress(OSError):  # a full disk: it is locked all the same
+            self._write(self._owner)
         threading.Thread(target=self._beat, name=f"heartbeat of {path.name}", daemon=True).start()
 
     @property
@@ -183,7 +184,7 @@ def take(path: FilePath) -> Held:
 
     Raises:
         WarehouseLocked: Another process has it; the message says which.
-        UsageError: No lock file can be written there.
+        LoadError: No lock file can be written there.
     """
     where = path.resolve()
     with _guard:
@@ -263,7 +264,7 @@ def _locked_file(path: FilePath) -> int:
         try:
             file = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise UsageError(f"{path} cannot be opened for writing: {error}.") from error
+            raise LoadError(f"{path} cannot be opened for writing: {error}.") from error
         try:
             is_locked, owner = _try_lock(file), _read(file)
             if not is_locked and owner is None and silent < _SILENT:

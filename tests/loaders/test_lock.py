@@ -18,7 +18,7 @@ import orjson
 import pytest
 
 import headrace
-from headrace.errors import UsageError, WarehouseLocked
+from headrace.errors import LoadError, UsageError, WarehouseLocked
 from headrace.loaders import lock
 from headrace.loaders.target import Target
 
@@ -380,3 +380,10 @@ def test_open_for_reading_here(into: Path) -> None:
     ):
         headrace.load([{"id": 2}], "t", into=into)
     assert 1 == headrace.load([{"id": 2}], "t", into=into).counts.loaded
+
+
+def test_where_no_lock_can_be(into: Path) -> None:
+    """What keeps a lock file from being written is told of before anything is read."""
+    lock_file(into).mkdir()
+    with pytest.raises(LoadError, match=r"w\.duckdb cannot be opened for writing: .*w\.duckdb\.lock"):
+        headrace.load([{"id": 1}], "t", into=into)

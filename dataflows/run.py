@@ -81,6 +81,7 @@ def run(
     flow: Flow, *, into: str | Path | Warehouse, inputs: Mapping[str, Any] | None = None,
     outputs: Sequence[str] | None = None, contract: Contract | str | None = None,
     on_schema_change: Subscriber | str | Sequence[Subscriber | str] | None = None, progress: bool = True,
+    wait: float = 0, full: bool = False,
 ) -> RunResult:  # fmt: skip
     """Load every resource of a flow and write every transform as a table beside them.
 
@@ -97,11 +98,14 @@ def run(
         on_schema_change: Functions or URLs (a webhook, Slack's incoming webhook) to tell, after the commit,
             of each load that changed a schema.
         progress: Whether to tell on standard error how far each resource is.
+        wait: For how many seconds to wait while another process has the warehouse open.
+        full: Whether to read every source from its beginning, whatever its cursor; that moves as usual.
 
     Raises:
         UsageError: A definition, an input or an output is wrong; nothing was read.
         SourceError: A source failed; the loads before it are in the warehouse.
         FlowError: A transform raised, or its table cannot be computed; likewise.
+        WarehouseLocked: Another process has the warehouse open; nothing was read.
 
     >>> from types import ModuleType
     >>> run(ModuleType("empty"), into=":memory:")
@@ -127,7 +131,8 @@ def run(
     told = subscribers(on_schema_change)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])
     try:
-        with _quiet_hamilton(), _settings(warehouse, contract, told):
+        with _quiet_hamilton(), _settings(warehouse, contract, told, wait, full):
+            _ = warehouse.connection  # the lock comes before any extraction, and nodes run in any order
             results = graph.execute(wanted, inputs=given)
             found = {
                 name: _kept(warehouse, schema, name, results[name], variables[name].tags)
@@ -153,16 +158,17 @@ def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, tags: M
 
 @contextlib.contextmanager
 def _settings(
-    warehouse: Warehouse, contract: Contract | None, told: tuple[Subscriber, ...]
+    warehouse: Warehouse, contract: Contract | None, told: tuple[Subscriber, ...], wait: float, full: bool
 ) -> Iterator[None]:
     """Set what holds for one run on a warehouse that may be the user's."""
-    before = warehouse.contract, warehouse.subscribers
+    before = warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full
     warehouse.contract = contract or warehouse.contract
     warehouse.subscribers = (*warehouse.subscribers, *told)
+    warehouse.wait, warehouse.full = wait or warehouse.wait, full or warehouse.full
     try:
         yield
     finally:
-        warehouse.contract, warehouse.subscribers = before
+        warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full = before
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from headrace import __version__, verbs
+from headrace import __version__, upkeep, verbs
 from headrace.display import forgiving
 from headrace.errors import FlowError, HeadraceError, UsageError
-from headrace.reading import TABLE, only_table, open_catalogue, open_readonly, reads, show_result
+from headrace.reading import TABLE, only_table, open_catalogue, open_readonly, reads, show_result, takes_wait
 
 DEFAULT_WAREHOUSE = "warehouse.duckdb"
 TRACEBACK_VARIABLE = "HEADRACE_TRACEBACK"
@@ -69,6 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("flow", help="a bundled flow (slack), a file (flow.py) or a module")
     run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: warehouse.duckdb)")
     run.add_argument("--outputs", metavar="NODE,…", help="only these nodes and what they need")
+    run.add_argument("--full", action="store_true", help="read every source from its beginning")
+    takes_wait(run)
     run.epilog = "Every other option is an input of the flow: --export my-export.zip; a list is --names a,b."
     run.set_defaults(call=_run)
 
@@ -96,19 +98,33 @@ def build_parser() -> argparse.ArgumentParser:
     verbs.add_schema_verbs(what)
     verbs.add_lineage(every)
     verbs.add_quarantine(every)
+    upkeep.add_packages(every)
+    upkeep.add_state(every)
     return parser
 
 
 def _run(options: argparse.Namespace) -> None:
+    from headrace.loaders import lock
+    from headrace.loaders.warehouse import connect
+
+    into = options.into or DEFAULT_WAREHOUSE
+    # before the libraries that a flow needs, so that who finds it locked leaves at once
+    with lock.holding(connect(into).path, options.wait):
+        _run_flow(options, into)
+    print(f"done: {into}", file=sys.stderr)
+
+
+def _run_flow(options: argparse.Namespace, into: str) -> None:
     from headrace.dataflows.flows import find_flow
     from headrace.dataflows.run import parse_inputs, run
     from headrace.loaders.evolve import describe
 
     modules = find_flow(options.flow)
     inputs = parse_inputs(modules, _pairs(options.rest))
-    into = options.into or DEFAULT_WAREHOUSE
     outputs = options.outputs.split(",") if options.outputs else None
-    with run(modules, into=into, inputs=inputs, outputs=outputs) as result:
+    with run(
+        modules, into=into, inputs=inputs, outputs=outputs, wait=options.wait, full=options.full
+    ) as result:
         for loaded in result.loads.values():
             for change in loaded.changes:
                 print(f"  {describe(change)}", file=sys.stderr)
@@ -118,7 +134,6 @@ def _run(options: argparse.Namespace) -> None:
         written = sorted(set(result.tables) - set(result.loads))
         if written:
             print(f"written: {', '.join(written)}", file=sys.stderr)
-    print(f"done: {into}", file=sys.stderr)
 
 
 def _preview(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ HeadraceError
 ├── FlowError               a transform raised: the loads before it are in the warehouse
 ├── LoadError               the records cannot be landed as asked: the warehouse is as it was
 │   ├── ContractViolation   a frozen table met new data: change the contract or the records
+│   ├── LoadPending         the records are kept and committed later: do not load them again
 │   └── PackageDamaged      a file of a package is not the one that was sealed
 ├── WarehouseUnreadable     the file cannot be opened: mend its permissions or its disk
 └── WarehouseLocked         another process has the warehouse open: try again later
@@ -89,6 +90,10 @@ class ContractViolation(LoadError):
     """A frozen table met data that its contract does not let in; nothing was written."""
 
     exit_code = 3
+
+
+class LoadPending(LoadError):
+    """The records were read and are kept as a package, which is committed when the warehouse is next used."""
 
 
 class PackageDamaged(LoadError):

@@ -21,12 +21,35 @@ if TYPE_CHECKING:
 WAREHOUSE_VARIABLE = "HEADRACE_WAREHOUSE"
 TABLE = "schema.table, or table in the schema main"
 """How a table is named, for the help of every verb."""
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def takes_warehouse(parser: argparse.ArgumentParser) -> None:
     """Give a verb the option that names the warehouse."""
     where = f"a path or URL (default: ${WAREHOUSE_VARIABLE}, else the only .duckdb file here)"
     parser.add_argument("-w", "--warehouse", metavar="WAREHOUSE", help=where)
+    takes_wait(parser)
+
+
+def takes_wait(parser: argparse.ArgumentParser) -> None:
+    """Give a verb the option that says how long to wait for other processes."""
+    parser.add_argument(
+        "--wait", type=seconds, default=0, metavar="TIME",
+        help="wait up to 60s, 5m or 1h while another process has the warehouse open (default: do not)",
+    )  # fmt: skip
+
+
+def seconds(text: str) -> float:
+    """Return a time as people write it, in seconds.
+
+    >>> seconds("90"), seconds("1.5m"), seconds("1h")
+    (90.0, 90.0, 3600.0)
+    """
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    found = float(number) * _UNITS[unit]
+    if not 0 <= found < float("inf"):
+        raise ValueError(text)
+    return found
 
 
 def reads(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +64,7 @@ def open_readonly(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
     """Open the warehouse that a call means, for reading."""
     from headrace.loaders.warehouse import connect
 
-    return connect(options.warehouse or default_warehouse()).open_readonly()
+    return connect(options.warehouse or default_warehouse(), wait=options.wait).open_readonly()
 
 
 def open_catalogue(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
@@ -76,7 +99,7 @@ def open_writable(options: argparse.Namespace) -> Warehouse:
     """Return the warehouse that a call means, for writing; it must be there already."""
     from headrace.loaders.warehouse import connect
 
-    warehouse = connect(options.warehouse or default_warehouse())
+    warehouse = connect(options.warehouse or default_warehouse(), wait=options.wait)
     if warehouse.path is None or not warehouse.path.exists():
         where = str(warehouse.path or ":memory:")
         raise UsageError(f"There is no warehouse {where!r}; `headrace run` makes one.")

@@ -238,6 +238,17 @@ def check_load(connection: duckdb.DuckDBPyConnection, load: int) -> None:
         raise UsageError(f"There is no load {load}; the newest is {newest}.")
 
 
+def loaded_since(connection: duckdb.DuckDBPyConnection, target: Target, moment: datetime) -> bool:
+    """Tell whether a load of a root table began after this time."""
+    if not exists(connection):
+        return False
+    found = connection.execute(
+        f"SELECT count(*) FROM {SCHEMA}.loads WHERE table_schema = {literal(target.schema)} "
+        f"AND table_name = {literal(target.table)} AND started > {literal(utc(moment))}"
+    ).fetchone()
+    return bool(found and found[0])
+
+
 def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:
     """Return the committed cursor of a resource, or None."""
     if not exists(connection):

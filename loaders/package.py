@@ -12,8 +12,10 @@ commit needs. A folder that is still `.part` was never sealed and counts for not
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable
@@ -36,14 +38,18 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MANIFEST = "manifest.json"
+REASON = "reason.txt"
+"""The file in which a package that could not be committed says why."""
+
 PART = ".part"
-"""The ending of a folder that is not sealed yet."""
+"""The ending of a folder that is not sealed yet, or not wholly removed."""
 
 RAW: Path = (None, "raw")
 REJECTED: Path = (None, "rejected")
 """Stand for a table's path at the files that hold no table: records as they came, and rejected ones."""
 
 FORMAT = 1
+_ID = re.compile(r"\d{8}T\d+-[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +122,12 @@ class Package:
         """Check every file against the manifest.
 
         Raises:
-            PackageDamaged: A file is missing or holds other bytes than were sealed.
+            PackageDamaged: A file is missing, holds other bytes than were sealed, or was not sealed at all.
         """
+        known = {MANIFEST, REASON, *(file.path.name for file in self.files)}
+        for path in self.folder.iterdir():
+            if path.name not in known:
+                raise PackageDamaged(f"Package {self.id}: {path.name} was put into it after it was sealed.")
         for file in self.files:
             if not file.path.is_file():
                 raise PackageDamaged(
@@ -130,9 +140,12 @@ class Package:
                 )
 
     def drop(self) -> None:
-        """Remove the folder, the manifest first: a half-removed package is no package."""
-        (self.folder / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder; it loses its name first, since a half-removed package is none."""
+        remove(self.folder)
+        _open.discard(self.folder)
+
+    def leave(self) -> None:
+        """Leave the folder to recovery: this process is at work on it no longer."""
         _open.discard(self.folder)
 
 
@@ -224,7 +237,9 @@ class PackageWriter:
             records, exact_records, self.rejected, self.source, cursor, tuple(rekeys),
         )  # fmt: skip
         manifest = self._folder / MANIFEST
-        manifest.write_bytes(orjson.dumps(_manifest(package), option=orjson.OPT_INDENT_2))
+        value = _manifest(package)
+        signed = {**value, "sha256": _sha256_of(value)}
+        manifest.write_bytes(orjson.dumps(signed, option=orjson.OPT_INDENT_2))
         _sync(manifest)
         _sync(self._folder)
         self._folder.rename(folder)
@@ -254,12 +269,18 @@ def read_package(folder: FilePath) -> Package:
         value = orjson.loads((folder / MANIFEST).read_bytes())
         if value["format"] != FORMAT:
             raise PackageDamaged(f"Package {folder.name}: format {value['format']} is not {FORMAT}.")
+        if value.pop("sha256") != _sha256_of(value):
+            raise PackageDamaged(f"Package {folder.name}: {MANIFEST} is not the one that was sealed.")
+        if value["id"] != folder.name:
+            raise PackageDamaged(f"Package {folder.name}: it was sealed as {value['id']} and renamed.")
         return Package(
             folder=folder,
             target=Target.from_json(value["target"]),
             facts=Facts.from_json(value["tables"]),
             files=tuple(
-                DataFile(tuple(file["table"]), folder / file["name"], file["bytes"], file["sha256"])
+                DataFile(
+                    tuple(file["table"]), folder / FilePath(file["name"]).name, file["bytes"], file["sha256"]
+                )
                 for file in value["files"]
             ),
             started=datetime.fromisoformat(value["started"]),
@@ -270,15 +291,23 @@ def read_package(folder: FilePath) -> Package:
             cursor=value["cursor"],
             rekeys=tuple(Rekey(**rekey) for rekey in value["rekeys"]),
         )
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise PackageDamaged(f"Package {folder.name}: its manifest cannot be read: {error!r}.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PackageDamaged(f"Package {folder.name}: {MANIFEST} cannot be read: {error!r}.") from error
 
 
 def pending(store: FilePath) -> list[FilePath]:
     """Return the folders of the sealed packages in `store`, oldest first."""
     if not store.is_dir():
         return []
-    return sorted(path for path in store.iterdir() if path.suffix != PART and (path / MANIFEST).is_file())
+    return sorted(path for path in store.iterdir() if _ID.fullmatch(path.name) and path.is_dir())
+
+
+def remove(folder: FilePath) -> None:
+    """Remove a package's folder; if that ends half-way, what is left is swept up with the unsealed."""
+    gone = folder.with_name(f"{folder.name}{PART}")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def is_open(folder: FilePath) -> bool:
@@ -293,6 +322,7 @@ _open: set[FilePath] = set()
 def _manifest(package: Package) -> dict[str, Any]:
     return {
         "format": FORMAT,
+        "id": package.id,
         "target": package.target.to_json(),
         "started": package.started.isoformat(),
         "records": package.records,
@@ -307,6 +337,10 @@ def _manifest(package: Package) -> dict[str, Any]:
             for file in package.files
         ],
     }
+
+
+def _sha256_of(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(manifest)).hexdigest()
 
 
 def _sha256(path: FilePath) -> str:

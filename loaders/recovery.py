@@ -1,54 +1,182 @@
-"""Recovery: what a process that died left beside the warehouse, finished or put aside when it is next opened.
+"""Recovery: what became of a package that was sealed and not committed.
 
-A package that was sealed holds a whole load, cursor included, and is committed before anything else: so the
-next extraction goes on from where the dead one had got to. One that is refused (damaged, or against a
-contract) is moved to the folder `refused` with the reason, and blocks nothing. What was never sealed goes.
+It holds a whole load, cursor included, so it is kept and committed before anything else is read: the next
+extraction then goes on from where that one had got to. Why it was not committed decides:
+
+* The process died, or something outside of the package failed (disk, memory, another transaction): it stays
+  pending, those of its table in their order, until a later try succeeds.
+* The package itself cannot be committed (damaged, against a contract): it is moved to the folder `refused`
+  with the reason, and blocks nothing. `headrace packages` shows, retries and drops it.
+
+What was never sealed goes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import threading
 import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from headrace.errors import LoadError, UsageError
-from headrace.loaders.commit import commit
-from headrace.loaders.package import PART, is_open, pending, read_package
+from headrace.errors import ContractViolation, LoadError, LoadPending, UsageError, WarehouseLocked
+from headrace.loaders import catalogue
+from headrace.loaders.commit import LoadedTable, commit
+from headrace.loaders.package import PART, REASON, Package, is_open, pending, read_package
 
 if TYPE_CHECKING:
     import duckdb
 
 REFUSED = "refused"
+_users: Counter[FilePath] = Counter()
+_guard = threading.Lock()
+
+Waiting = dict[str, str]
+"""The tables whose packages could not be committed yet, with the reason."""
 
 
-def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> None:
+def store_of(path: FilePath) -> FilePath:
+    """Return the folder for the packages of a database.
+
+    >>> store_of(FilePath("shop.duckdb")).name
+    'shop.duckdb.packages'
+    """
+    return path.with_name(f"{path.name}.packages")
+
+
+def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
     """Commit the sealed packages in `store`, oldest first, and remove what was never sealed.
 
-    Call it with the file open and no other commit under way: no other process can then be at work on the
-    store, and packages of this process are left alone.
+    Call it with the warehouse's lock held and no other commit under way: no other process can then be at work
+    on the store, and packages of this process are left alone.
     """
+    waiting: Waiting = {}
     for folder in pending(store):
         if is_open(folder):
             continue
+        table = folder.name
         try:
             package = read_package(folder)
-            commit(connection, package)
-        except (LoadError, UsageError) as error:
-            _set_aside(folder, store / REFUSED, str(error))
+            table = package.target.name
+            if table in waiting:
+                continue  # in their order: the later one may replace what the earlier one brings
+            commit_late(connection, package)
+        except (LoadError, UsageError, OSError) as error:
+            if is_outside(error):
+                waiting[table] = keep(folder, str(error))
+            else:
+                kept = refuse(folder, store / REFUSED, str(error))
+                warnings.warn(f"A package was refused and is kept in {kept}: {error}", stacklevel=2)
         else:
             package.drop()
     for folder in store.glob(f"*{PART}") if store.is_dir() else ():
         if not is_open(folder):
             shutil.rmtree(folder, ignore_errors=True)
+    return waiting
 
 
-def _set_aside(folder: FilePath, refused: FilePath, reason: str) -> None:
-    refused.mkdir(exist_ok=True)
-    target = refused / folder.name
-    folder.rename(target)
-    (target / "reason.txt").write_text(reason + "\n", encoding="utf-8")
-    warnings.warn(
-        f"The package {folder.name}, sealed by an earlier run, was refused and is kept in {target}: {reason}",
-        stacklevel=2,
+@contextlib.contextmanager
+def using(store: FilePath) -> Iterator[None]:
+    """Make the folder for packages, and keep it there; the last to use it removes it if it is empty.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with _guard:
+        store.mkdir(exist_ok=True)
+        _users[store] += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _users[store] -= 1
+        tidy(store)
+
+
+def tidy(store: FilePath) -> None:
+    """Remove the folder for packages if it is empty and this process makes none there."""
+    with _guard:
+        for folder in (store / REFUSED, store) if not _users[store] else ():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def commit_late(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:
+    """Commit a package that waited; if its table was loaded since, the cursor stays as it is."""
+    if catalogue.loaded_since(connection, package.target, package.started):
+        package = replace(package, cursor=None)
+    return commit(connection, package)
+
+
+def settle(package: Package, store: FilePath, error: BaseException) -> None:
+    """Decide what becomes of a package whose commit has just failed.
+
+    A contract and a definition are the caller's to mend, and the source can be read again, its cursor not
+    having moved: nothing is kept then.
+
+    Raises:
+        LoadPending: It waits for a later try.
+    """
+    if isinstance(error, (ContractViolation, UsageError)):
+        package.drop()
+        return
+    package.leave()
+    if not is_outside(error):
+        kept = refuse(package.folder, store / REFUSED, str(error))
+        if isinstance(error, LoadError):
+            error.args = (f"{error} The package is kept in {kept}: see `headrace packages list`.",)
+        return
+    keep(package.folder, str(error))
+    note = (
+        f"The {package.records:,} records are kept in the package {package.id} and committed when the "
+        "warehouse is next used: do not load them again. See `headrace packages list`."
     )
+    if isinstance(error, (LoadError, OSError)):
+        raise LoadPending(f"{error} {note}") from error
+    if isinstance(error, WarehouseLocked):
+        error.args = (f"{error} {note}",)
+    else:
+        warnings.warn(note, stacklevel=2)
+
+
+def is_outside(error: BaseException) -> bool:
+    """Tell whether a commit failed for a reason outside of its package, so that a later one may succeed."""
+    import duckdb
+
+    cause = error.__cause__ or error
+    if not isinstance(cause, Exception) or isinstance(cause, (LoadPending, WarehouseLocked, MemoryError)):
+        return True  # interrupted, behind another package, taken over, or short of memory
+    if isinstance(cause, OSError):
+        return not isinstance(cause, FileNotFoundError)
+    if isinstance(cause, duckdb.TransactionException):
+        return "constraint" not in str(cause).lower()  # unique keys are checked as late as at the commit
+    return isinstance(
+        cause,
+        (
+            duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InterruptException,
+            duckdb.PermissionException, duckdb.FatalException, duckdb.ConnectionException,
+        ),
+    )  # fmt: skip
+
+
+def keep(folder: FilePath, reason: str) -> str:
+    """Leave a package pending, with the reason beside it; return the reason."""
+    with contextlib.suppress(OSError):  # the disk may be what failed
+        (folder / REASON).write_text(f"{reason}\n", encoding="utf-8")
+    return reason
+
+
+def refuse(folder: FilePath, refused: FilePath, reason: str) -> FilePath:
+    """Move a package out of the way, with the reason beside it; return where it is then."""
+    kept = refused / folder.name
+    try:
+        refused.mkdir(exist_ok=True)
+        folder.rename(kept)
+    except OSError as error:
+        kept, reason = folder, f"{reason} It could not be moved to {refused}: {error}."
+    keep(kept, reason)
+    return kept

@@ -21,7 +21,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import UsageError
+from headrace.errors import ContractViolation, SourceError, UsageError
 from headrace.loaders import catalogue, quarantine
 from headrace.loaders.catalogue import REPLAY, SCHEMA
 from headrace.loaders.commit import LoadedTable
@@ -101,7 +101,7 @@ def replay(
     try:
         stream: Any = _records(warehouse, token)  # records of any shape, which no user's stream is
         loaded = warehouse.load(stream, _beside(target), source=REPLAY + token)
-    except BaseException:
+    except (SourceError, ContractViolation, UsageError):  # else its package is kept, and may be committed yet
         warehouse.query(f"DELETE FROM {SCHEMA}.replays WHERE replay = {literal(token)}")
         raise
     failed = loaded.counts.quarantined

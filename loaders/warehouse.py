@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import HeadraceError, LoadError, UsageError, WarehouseLocked, WarehouseUnreadable
-from headrace.loaders import catalogue
+from headrace.errors import (
+    HeadraceError,
+    LoadError,
+    LoadPending,
+    UsageError,
+    WarehouseLocked,
+    WarehouseUnreadable,
+)
+from headrace.loaders import catalogue, lock
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
 from headrace.loaders.extract import Extraction
-from headrace.loaders.package import PackageWriter
+from headrace.loaders.package import Package, PackageWriter
 from headrace.loaders.parts import Pace
 from headrace.loaders.queries import readable
-from headrace.loaders.recovery import recover
+from headrace.loaders.recovery import Waiting, recover, settle, store_of, using
 from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Landing, Target, make_target
 
@@ -47,7 +57,7 @@ _SCHEME = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)$")
 class Warehouse:
     """A DuckDB database and the packages on their way into it.
 
-    The file is opened at the first use and stays open until `close`: DuckDB lets one process in at a time.
+    The file is opened at the first use and stays open until `close`; one process at a time writes (`lock`).
     Threads may share a warehouse: each gets its own cursor, and commits take turns.
 
     Attributes:
@@ -55,6 +65,8 @@ class Warehouse:
         report: Is told of the progress of each load.
         subscribers: Are told of each load that changed a schema, after its commit.
         contract: Holds for every load in the place of its own, if it is set.
+        wait: For how many seconds to wait while another process has the file.
+        full: Whether to read every source from its beginning, whatever its cursor.
 
     >>> with Warehouse() as warehouse:
     ...     loaded = warehouse.load([{"id": 1, "tags": ["a", "b"]}], Target("items"))
@@ -62,13 +74,19 @@ class Warehouse:
     [('a',), ('b',)]
     """
 
-    def __init__(self, path: FilePath | None = None, *, report: Report | None = None) -> None:
+    def __init__(
+        self, path: FilePath | None = None, *, report: Report | None = None, wait: float = 0
+    ) -> None:
         """Name a warehouse; `path=None` is a database in memory."""
         self.path = path
         self.report: Report = report or (lambda table, records, committed: None)
         self.subscribers: tuple[Subscriber, ...] = ()
         self.contract: Contract | None = None
+        self.wait = wait
+        self.full = False
         self._root: duckdb.DuckDBPyConnection | None = None
+        self._held: lock.Held | None = None
+        self._let_go: Callable[[], object] = lambda: None
         self._opening = threading.Lock()
         self._committing = _lock_of(path)
 
@@ -86,24 +104,56 @@ class Warehouse:
         """The DuckDB connection, opened if need be.
 
         Raises:
-            WarehouseLocked: Another process has the file open.
+            WarehouseLocked: Another process has the file open, and had for as long as `wait`.
         """
         with self._opening:
             if self._root is None:
-                self._root = _open(self.path)
-                if self._store_path is not None:
-                    with self._committing, _session(self._root) as connection:
-                        recover(connection, self._store_path)
+                self._root = self._opened()
+            if self._held is not None and not self._held.is_ours:
+                raise UsageError(f"{self.path} was opened before this process was forked; connect anew.")
             return self._root
 
-    @property
-    def _store_path(self) -> FilePath | None:
-        return None if self.path is None else self.path.with_name(f"{self.path.name}.packages")
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        """Take the lock, open the file and commit what an earlier process had sealed."""
+        path, started = self.path, time.monotonic()
+        if path is None:
+            return _open(None)
+        held = lock.patiently(lambda: lock.take(path), self.wait)
+        try:
+            until = max(started + self.wait, time.monotonic() + lock.GRACE)
+            root = lock.patiently(lambda: _open(path), self.wait, until=until)
+            with self._committing, _session(root) as connection:
+                recover(connection, store_of(path))
+        except BaseException:
+            held.release()
+            raise
+        # A warehouse that is forgotten without being closed lets go too.
+        self._held, self._let_go = held, weakref.finalize(self, held.release)
+        return root
+
+    def _recover(self, connection: duckdb.DuckDBPyConnection) -> Waiting:
+        """Try what could not be committed before once more; return what still cannot."""
+        if self.path is None or not store_of(self.path).is_dir():
+            return {}
+        with self._committing:
+            return recover(connection, store_of(self.path))
 
     @contextlib.contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
         with _session(self.connection) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session during which no load commits: DuckDB refuses two that change the catalogue together.
+
+        Raises:
+            WarehouseLocked: Another machine took the file over; nothing was written.
+        """
+        with self.session() as connection, self._committing:
+            if self._held is not None:
+                self._held.check()
             yield connection
 
     @contextlib.contextmanager
@@ -115,7 +165,7 @@ class Warehouse:
         """
         import duckdb
 
-        with self._committing, self.session() as connection:
+        with self.turn() as connection:
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -138,14 +188,17 @@ class Warehouse:
             raise UsageError(
                 f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one."
             )
-        return _open(self.path, read_only=True)
+        path = self.path
+        return lock.patiently(lambda: _open(path, read_only=True), self.wait)
 
     def close(self) -> None:
         """Close the file, so that other processes can open it."""
         with self._opening:
             if self._root is not None:
-                self._root.close()
-                self._root = None
+                if self._held is None or self._held.is_ours:
+                    self._root.close()
+                self._root, self._held = None, None
+                self._let_go()
 
     def load(
         self,
@@ -173,6 +226,7 @@ class Warehouse:
         Raises:
             SourceError: The stream raised; of a load in parts, those before are written, else nothing.
             LoadError: The records cannot land as asked; likewise.
+            LoadPending: They cannot land yet, and are kept until the warehouse is next used.
         """
         if self.contract is not None:
             target = replace(target, contract=self.contract)
@@ -183,18 +237,14 @@ class Warehouse:
         )  # fmt: skip
         loaded: LoadedTable | None = None
         with self.session() as connection, self._store() as store, contextlib.closing(extraction):
+            waiting = self._recover(connection)
             while not extraction.ended:
                 before = catalogue.read_schema(connection, target.schema, target.table)
                 with PackageWriter(store, target, source) as writer:
                     package = extraction.read_part(writer, before=before)
                 if package is None:
                     break
-                try:
-                    # One commit at a time: DuckDB refuses two that change the catalogue together.
-                    with self._committing:
-                        part = commit(connection, package)
-                finally:
-                    package.drop()
+                part = self._committed(package, store, waiting)
                 for subscriber in self.subscribers if part.changes else ():
                     subscriber(part)
                 loaded = part.after(loaded)
@@ -202,10 +252,34 @@ class Warehouse:
         self.report(target.name, loaded.counts.rows_in, True)
         return loaded
 
+    def _committed(self, package: Package, store: FilePath, waiting: Waiting) -> LoadedTable:
+        """Commit a sealed package; where that cannot be now, see to what becomes of it."""
+        name = package.target.name
+        try:
+            with self.turn() as turn:
+                if name in waiting:
+                    raise _behind(name, waiting[name])
+                loaded = commit(turn, package)
+        except BaseException as error:
+            if self.path is None:
+                package.drop()
+            else:
+                settle(package, store, error)
+            raise
+        package.drop()
+        return loaded
+
     def cursor(self, resource: str) -> Any:
-        """Return the committed cursor of a resource (`schema.table`), or None before its first."""
+        """Return the committed cursor of a resource (`schema.table`), or None before its first.
+
+        Raises:
+            LoadPending: A package of the resource waits for its commit; what comes after it is not known.
+        """
         with self.session() as connection:
-            return catalogue.read_cursor(connection, resource)
+            waiting = self._recover(connection)
+            if resource in waiting:
+                raise _behind(resource, waiting[resource])
+            return None if self.full else catalogue.read_cursor(connection, resource)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; times with a zone come as text."""
@@ -239,20 +313,17 @@ class Warehouse:
     @contextlib.contextmanager
     def _store(self) -> Iterator[FilePath]:
         """The folder for packages: beside the file, or a temporary one for a database in memory."""
-        store = self._store_path
+        store = store_of(self.path) if self.path else None
         if store is None:
             with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
                 yield FilePath(folder)
             return
-        try:
-            store.mkdir(exist_ok=True)
-        except OSError as error:
-            raise LoadError(f"No package can be written beside {self.path}: {error}.") from error
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(using(store))
+            except OSError as error:
+                raise LoadError(f"No package can be written beside {self.path}: {error}.") from error
             yield store
-        finally:
-            with contextlib.suppress(OSError):  # not empty: another load is under way
-                store.rmdir()
 
 
 class Cache:
@@ -284,10 +355,17 @@ class Cache:
             connection.execute("COMMIT")
 
 
-def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) -> Warehouse:
+def connect(
+    into: str | FilePath = ":memory:", *, report: Report | None = None, wait: float = 0,
+) -> Warehouse:  # fmt: skip
     """Return the warehouse that a path or URL names; nothing is opened yet.
 
     `duckdb:///x.duckdb` is relative and `duckdb:////x.duckdb` absolute, as SQLAlchemy has it.
+
+    Args:
+        into: The path or URL.
+        report: Is told of the progress of each load.
+        wait: For how many seconds to wait, at the first use, while another process has the file.
 
     Raises:
         UsageError: The URL is of a kind that headrace does not know, or its folder does not exist.
@@ -297,7 +375,7 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
     """
     text = str(into)
     if text in {":memory:", "duckdb://", "duckdb:///:memory:"}:
-        return Warehouse(report=report)
+        return Warehouse(report=report, wait=wait)
     match = _SCHEME.match(text)
     if match is not None:
         if match["scheme"] != "duckdb" or not match["rest"].startswith("/"):
@@ -312,12 +390,12 @@ def connect(into: str | FilePath = ":memory:", *, report: Report | None = None) 
         raise UsageError(
             f"The folder {str(path.parent)!r} for the warehouse {text!r} does not exist; make it first."
         )
-    return Warehouse(path, report=report)
+    return Warehouse(path, report=report, wait=wait)
 
 
 def load(
-    records: Any, table: str, *, into: str | FilePath | Warehouse, timeout: float | None = None,
-    **landing: Unpack[Landing],
+    records: Any, table: str, *, into: str | FilePath | Warehouse, wait: float = 0,
+    timeout: float | None = None, **landing: Unpack[Landing],
 ) -> LoadedTable:  # fmt: skip
     """Load records into a table and its child tables, in one transaction; at `Checkpoint`s it may be cut.
 
@@ -326,6 +404,7 @@ def load(
             or a glob of files, Arrow, pandas, polars, a DuckDB relation, an Ibis table.
         table: The root table, `name` or `schema.name`.
         into: A path, a URL or an open warehouse, which stays open.
+        wait: For how many seconds to wait while another process has the file that `into` names.
         timeout: Seconds that `records` may take for one record; None waits for ever.
         **landing: How they land: `primary_key`, `write_disposition`, `columns`… See `Target`.
 
@@ -333,6 +412,7 @@ def load(
         UsageError: The call cannot work; nothing was read.
         SourceError: `records` raised; nothing was written since the last part.
         LoadError: The records cannot land as asked; nothing was written since the last part.
+        WarehouseLocked: Another process has the warehouse open; nothing was read.
 
     >>> load([{"id": 1}, {"id": 2}], "items", into=":memory:").counts.loaded
     2
@@ -342,7 +422,7 @@ def load(
     pace = Pace(timeout=timeout)
     if isinstance(into, Warehouse):
         return into.load(records, target, source="headrace.load", pace=pace)
-    with connect(into) as warehouse:
+    with connect(into, wait=wait) as warehouse:
         return warehouse.load(records, target, source="headrace.load", pace=pace)
 
 
@@ -377,13 +457,17 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
         connection = duckdb.connect()
         connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
     else:
-        connection = duckdb.connect(f":memory:headrace {path.resolve()}")
+        # the process is named, lest a fork go on with what it inherited
+        connection = duckdb.connect(f":memory:headrace {os.getpid()} {path.resolve()}")
         mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
         try:
             connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})")
         except duckdb.Error as error:
             connection.close()
             raise _refused(path, str(error).splitlines()[0]) from error
+        if not read_only and _is_readonly(connection):
+            connection.close()
+            raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
     # Row order has no meaning here (children have _hr_index), and keeping it costs memory and threads.
     # A Python variable must never stand in for a table that is missing.
     connection.execute(
@@ -392,12 +476,28 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
     return connection
 
 
+def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:
+    row = connection.execute(
+        f"SELECT readonly FROM duckdb_databases() WHERE database_name = '{CATALOG}'"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _behind(table: str, reason: str) -> LoadPending:
+    return LoadPending(
+        f"{table}: an earlier package of this table waits, and they are committed in order: {reason}"
+    )
+
+
 def _refused(path: FilePath, reason: str) -> HeadraceError:
-    if "lock" in reason.lower() or "already attached" in reason:
+    if "file handle conflict" in reason or "already attached" in reason:
         return WarehouseLocked(
-            f"{path} is open in another process or by another library; DuckDB lets one in at a time. "
-            f"Close it there, or wait and try again. ({reason})"
+            f"{path} is open in another library of this process; close it there. ({reason})"
         )
+    if "lock on file" in reason or "used by another process" in reason:  # as it is told on Windows
+        owner = lock.read_owner(path)
+        detail = "" if owner and not owner.is_self else f" ({reason})"
+        return WarehouseLocked(lock.message(path, None if detail else owner) + detail)
     if "not a valid DuckDB" in reason or not reason.startswith("IO Error"):
         return UsageError(f"{path} cannot be opened as a DuckDB file: {reason}")
     return WarehouseUnreadable(f"{path} cannot be opened: {reason}")

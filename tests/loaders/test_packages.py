@@ -309,7 +309,7 @@ def test_drop(into: Path, refused: Stored) -> None:
     """One package goes for good, by the beginning of its id; its loss can be told before."""
     other = sealed(into, 7)
     assert f"1 records of main.t, {refused.bytes:,} bytes" == refused.loss
-    with pytest.raises(UsageError, match="no package 'x'; it has"):
+    with pytest.raises(UsageError, match="no package 'x'; known"):
         packages.find(into, "x")
     with pytest.raises(UsageError, match="more than one"):
         packages.find(into, "20")

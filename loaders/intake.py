@@ -13,13 +13,15 @@ from typing import Any, Final, Literal
 from headrace.errors import HeadraceError, SourceError, SourceUnavailable, UsageError
 from headrace.loaders.containers import ArrowRows, RawLines, Whole, opened
 from headrace.loaders.lines import LineEncoder
-from headrace.loaders.names import parse_hint
+from headrace.loaders.names import Path, parse_hint
 from headrace.loaders.nesting import read_line
 from headrace.loaders.parts import Enter, Leave, Pace, Partitions, plain
 from headrace.loaders.patience import is_temporary, within
 from headrace.loaders.records import Checkpoint, Rekey
 
 _REPORT_EVERY = 1000
+_GATHERED = 1 << 18
+"""Bytes of lines that are handed on together."""
 _MARKS = (Checkpoint, Rekey, Enter, Leave)
 
 OnRows = Callable[[int], None]
@@ -71,6 +73,7 @@ class Intake:
     has_cursor: bool = False
     lines: list[tuple[int, str, int]] = field(default_factory=list)
     ended: bool = False
+    _steps: Path = ()  # to the cursor column
     _safe: Any = None  # the cursor that covers all that was read and nothing after it
     _last: Any = None  # the cursor column's value in the last record
     _rose: bool = False  # whether it is greater than the one before
@@ -80,6 +83,7 @@ class Intake:
 
     def __post_init__(self) -> None:
         self._safe = self.cursor
+        self._steps = parse_hint(self.cursor_column or "")
 
     def where(self, record: int) -> str:
         """Return the file and the line that a record came from, for messages; "" where it came from none."""
@@ -118,13 +122,28 @@ class Intake:
         items = opened(stream)
         if self.pace.timeout is not None:
             items = within(self.pace.timeout, items)
+        lines: list[bytes] = []
+        size = 0
+        encode, is_plain = self.encoder.encode, self.cursor_column is None
         try:
             for item in items:
-                # most are dicts, and what is asked of each of them costs
-                if type(item) is not dict and isinstance(item, _MARKS):
+                if is_plain and type(item) is dict:  # mostly, and what is asked of each of them costs
+                    line = encode(item)
+                    lines.append(line)
+                    self.records += 1
+                    size += len(line)
+                    if size < _GATHERED and len(lines) < _REPORT_EVERY:
+                        continue
+                if lines:
+                    yield RawLines(b"\n".join(lines), len(lines), "")
+                    self.on_rows(self.records)
+                    lines, size = [], 0
+                if is_plain and type(item) is dict:
+                    continue
+                if isinstance(item, _MARKS):
                     if self._note(item):
                         yield CUT
-                elif type(item) is not dict and isinstance(item, ArrowRows):
+                elif isinstance(item, ArrowRows):
                     yield from self._rows(item)
                 elif isinstance(item, RawLines):
                     yield from self._raw(item)
@@ -134,6 +153,8 @@ class Intake:
                         yield CUT
                     yield line
                     self._counted(1)
+            if lines:
+                yield RawLines(b"\n".join(lines), len(lines), "")
         except HeadraceError:
             raise
         except Exception as error:
@@ -268,7 +289,7 @@ class Intake:
     def _advance(self, record: Any) -> None:
         """Keep the greatest value of the cursor column."""
         value = record
-        for step in parse_hint(self.cursor_column or ""):
+        for step in self._steps:
             if not isinstance(value, dict) or step not in value:
                 return
             value = value[step]

@@ -72,6 +72,7 @@ class LineEncoder:
         self._canonical = canonical
         self._clears = clears
         self._marks = 0
+        self._on_other = self._mark  # bound once, not for each record
 
     @property
     def changes_records(self) -> bool:
@@ -110,7 +111,7 @@ class LineEncoder:
     def _dumps(self, record: Any) -> bytes:
         self._marks = 0
         try:
-            line = orjson.dumps(record, self._mark, self._options)
+            line = orjson.dumps(record, self._on_other, self._options)
         except (TypeError, ValueError):  # ValueError: not serialisable as it stands
             return self._rebuilt(bounded(record))
         if MARK_IN_JSON in line and line.count(MARK_IN_JSON) != self._marks:

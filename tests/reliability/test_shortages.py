@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import headrace
-from headrace.errors import Shortage
+from headrace.errors import LoadPending, Shortage
 from headrace.loaders import shortage
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
@@ -55,7 +55,7 @@ else:
 GOES_ON = """
 import os, resource, sys
 import headrace
-from headrace.errors import Shortage
+from headrace.errors import LoadPending, Shortage
 
 def load(first):
     records = ({"id": id, "text": os.urandom(100).hex()} for id in range(first, first + 500))
@@ -72,7 +72,7 @@ with headrace.connect(sys.argv[1]) as warehouse:
         while True:
             load(first)
             first += 500
-    except Shortage:
+    except (Shortage, LoadPending):
         pass
     if sys.argv[2:]:
         try:
@@ -222,7 +222,7 @@ def test_the_disk_for_what_memory_does_not_hold_is_full(
         LOADS["merge"](into, SMALL, 1)
         warehouse.query("SET memory_limit = '24MB'")
         target = Target("t", primary_key=("id",), write_disposition="merge")
-        with pytest.raises(Shortage, match=r"main\.t: The memory does not suffice"):
+        with pytest.raises(LoadPending, match=r"main\.t: The memory does not suffice"):
             warehouse.load(every(LARGE, 1), target)
 
         assert [(SMALL,)] == warehouse.query("SELECT count(*) FROM t")
@@ -249,7 +249,8 @@ def test_a_limit_of_the_system(
     before = contents(into)
     name, code, message = load("merge", into, LARGE, prepare)
 
-    assert ("Shortage", 75) == (name, code), message
+    assert 75 == code, message  # which file meets it first decides whether a package was sealed
+    assert name in ("Shortage", "LoadPending")
     assert re.search(told, message)
     assert before == contents(into)
     check_works_again("merge", into, tmp_path, undisturbed("merge"))
@@ -265,7 +266,12 @@ def test_the_address_space_is_short(
     before = contents(into)
     name, code, message = load("merge", into, LARGE, SHORT_OF_MEMORY.format(room=room))
 
-    assert (name, code) in (("Shortage", 75), ("killed", -signal.SIGSEGV), ("killed", -signal.SIGABRT))
+    assert (name, code) in (
+        ("Shortage", 75),
+        ("LoadPending", 75),
+        ("killed", -signal.SIGSEGV),
+        ("killed", -signal.SIGABRT),
+    )
     assert name == "killed" or "The memory does not suffice" in message
     assert before == contents(into)
     check_works_again("merge", into, tmp_path, undisturbed("merge"))
@@ -321,7 +327,9 @@ def others() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("lock", "code", "told"),
     [
-        pytest.param("folder", 1, r"main\.t|w\.duckdb.*may not be written by this user", id="folder"),
+        pytest.param(
+            "folder", 1, r"w\.duckdb cannot be opened for writing: .*Permission denied", id="folder"
+        ),
         pytest.param("file", 1, r"w\.duckdb.*may not be written by this user", id="file"),
     ],
 )
@@ -348,7 +356,7 @@ def test_a_new_warehouse_where_nothing_may_be_written(others: Path) -> None:
     name, left, message = load("merge", others / "w.duckdb", SMALL, AS_NOBODY)
 
     assert ("LoadError", 1) == (name, left), message
-    assert re.search(r"w\.duckdb.*may not be written by this user", message)
+    assert re.search(r"w\.duckdb cannot be opened for writing: .*Permission denied", message)
     assert [] == list(others.iterdir())
 
 

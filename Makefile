@@ -7,7 +7,7 @@ SIZE ?= small
 ROUNDS ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slow lint bench dist clean
+.PHONY: help demo test test-all test-slow soak lint bench dist clean
 
 help:  ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ test-all:  ## the tests on every Python from 3.10 to 3.13 that is found here
 
 test-slow: $(VENV)/.test  ## the slow tests: laws with many examples, crashes, large inputs
 	$(PY) -m pytest -q -m slow
+
+soak: $(VENV)/.test  ## kill 500 loads of up to a million records at any moment, and compare what the next run makes
+	HEADRACE_KILLS=500 HEADRACE_KILLS_RECORDS=1000000 $(PY) -m pytest -q -s tests/reliability -k test_any_moment
 
 lint: $(VENV)/.test  ## ruff, mypy and the floors
 	$(VENV)/bin/ruff check .

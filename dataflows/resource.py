@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import logging
 import sys
 import types
 import typing
@@ -34,6 +35,7 @@ from headrace.loaders.patience import moving
 from headrace.loaders.records import Item, Stream
 from headrace.loaders.target import Landing, Target, make_target
 from headrace.loaders.warehouse import Warehouse
+from headrace.masking import MaskingFilter, learn
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -48,6 +50,9 @@ Each = Sequence[Any] | Callable[..., Iterable[Any]]
 
 _REQUIRED = DependencyType.REQUIRED
 _USUAL = Pace()
+
+# Where a node fails, Hamilton logs what it was given.
+logging.getLogger("hamilton.execution.graph_functions").addFilter(MaskingFilter())
 
 
 class Rows:
@@ -169,6 +174,7 @@ class _Resource(NodeCreator):
             return moving(target.name, stream) if has_keys else stream
 
         def read(**given: Any) -> Rows:
+            learn(given)
             if each is None:
                 if cursor in given:
                     given["since"] = given.pop(cursor)

@@ -30,6 +30,7 @@ from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contract import Contract, without_none
 from headrace.loaders.names import snake_case
 from headrace.loaders.warehouse import Subscriber, Warehouse, connect
+from headrace.masking import learn, mask_error, masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def run(
     Traceback (most recent call last):
     headrace.errors.UsageError: There is nothing to run in 'empty': no @resource, and no function that...
     """
+    learn(inputs or {})
     modules = _modules(flow)
     graph = build(modules)
     variables = {variable.name: variable for variable in graph.list_available_variables()}
@@ -139,9 +141,11 @@ def run(
                 for name in wanted
                 if isinstance(results[name], ir.Table)
             }
-    except BaseException:
+    except BaseException as error:
         if warehouse is not into:
             warehouse.close()  # a file that we opened, and that nobody else can now close
+        if not mask_error(error):  # its class makes the message, and nobody can change it
+            raise RuntimeError(f"{type(error).__name__}: {masked(str(error))}") from None
         raise
     loads = {name.rpartition(".")[0]: done for name, done in results.items() if isinstance(done, LoadedTable)}
     return RunResult(warehouse, loads, found)
@@ -191,6 +195,7 @@ def parse_inputs(flow: Flow, texts: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         UsageError: A text is not of the type that is asked for, or no text can be.
     """
+    learn(texts)
     types = {variable.name: variable.type for variable in build(flow).list_available_variables()}
     return {name: _parsed(name, text, types.get(name)) for name, text in texts.items()}
 

@@ -11,6 +11,7 @@ HeadraceError
 ├── LoadError               the records cannot be landed as asked: the warehouse is as it was
 │   ├── ContractViolation   a frozen table met new data: change the contract or the records
 │   ├── LoadPending         the records are kept and committed later: do not load them again
+│   ├── Shortage            the disk, the memory or a limit does not suffice: make room and try again
 │   └── PackageDamaged      a file of a package is not the one that was sealed
 ├── WarehouseUnreadable     the file cannot be opened: mend its permissions or its disk
 └── WarehouseLocked         another process has the warehouse open: try again later
@@ -20,6 +21,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+from headrace.masking import masked
 
 TEMPORARY = 75
 """The exit code of what may work later, EX_TEMPFAIL of sysexits.h."""
@@ -34,6 +37,9 @@ class HeadraceError(Exception):
     def retryable(self) -> bool:
         """Whether the same call may work later, with nothing mended."""
         return self.exit_code == TEMPORARY
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(masked(part) if isinstance(part, str) else part for part in parts))
 
 
 class UsageError(HeadraceError):
@@ -94,6 +100,14 @@ class ContractViolation(LoadError):
 
 class LoadPending(LoadError):
     """The records were read and are kept as a package, which is committed when the warehouse is next used."""
+
+    exit_code = TEMPORARY
+
+
+class Shortage(LoadError):
+    """The disk, the memory or a limit of the machine does not suffice; the same call works once it does."""
+
+    exit_code = TEMPORARY
 
 
 class PackageDamaged(LoadError):

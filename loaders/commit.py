@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from headrace.errors import LoadError, UnknownColumn
 from headrace.loaders import catalogue, comments, dispositions, quarantine, sql, upsert
 from headrace.loaders.catalogue import Counts
+from headrace.loaders.crash import reach
 from headrace.loaders.dispositions import WINNERS, Merge
 from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
 from headrace.loaders.judge import remaining, requirements, violations, without
@@ -22,6 +23,7 @@ from headrace.loaders.names import Path, find_key, parse_hint, snake_case
 from headrace.loaders.package import Package
 from headrace.loaders.quarantine import Aside
 from headrace.loaders.schema import RootSchema, Table
+from headrace.loaders.shortage import told_of
 from headrace.loaders.sql import Staged
 
 if TYPE_CHECKING:
@@ -82,14 +84,18 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
 
     package.verify()
     connection.execute("BEGIN")
+    reach("commit.begun")
     try:
         loaded = _commit(connection, package)
+        reach("commit.recorded")
         connection.execute("COMMIT")
+        reach("commit.committed")
     except BaseException as error:
         with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
             connection.execute("ROLLBACK")
         if isinstance(error, duckdb.Error):
-            raise LoadError(
+            told = told_of(package.target.name, package.folder.parents[1], error)
+            raise told or LoadError(
                 f"{package.target.name}: DuckDB refused, and nothing was written: {error}"
             ) from error
         raise
@@ -108,15 +114,18 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     planned, aside = _judged(connection, package, before, load_id)
     staged = {one.table.path: _staged(package, one, aside.table) for one in planned.tables}
     merge = _merge(package, planned, before, staged[()], load_id)
+    reach("commit.planned")
 
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {sql.ident(target.schema)}")
     for change in planned.changes:
         connection.execute(sql.change_schema(target.schema, change))
+        reach("commit.altered")
     _make_room(connection, package, staged, merge, _tables(before, planned))
-    rows = {
-        one.plan.table.name: _one(connection, _insert(package, one, staged, merge, load_id))
-        for one in staged.values()
-    }
+    reach("commit.cleared")
+    rows = {}
+    for one in staged.values():
+        rows[one.plan.table.name] = _one(connection, _insert(package, one, staged, merge, load_id))
+        reach("commit.rows")
     loaded = rows[planned.root.table.name]
     if merge is not None:
         loaded += _one(connection, f"SELECT count(*) FROM {WINNERS} WHERE gone")
@@ -131,6 +140,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
         have = comments.present(connection, target.schema)
         _run(connection, comments.statements(target.schema, texts, have))
     _run(connection, catalogue.record_columns(target.schema, target.table, planned, before, load_id))
+    reach("commit.described")
     _run(connection, catalogue.record_load(package, planned, load_id, counts, aside.discarded))
     return LoadedTable(load_id, target.schema, target.table, counts, rows, planned.changes, package.bytes)
 

@@ -26,11 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from headrace.errors import PackageDamaged
+from headrace.errors import HeadraceError, PackageDamaged
+from headrace.loaders.crash import reach
 from headrace.loaders.exact import Rejected, Rows
 from headrace.loaders.facts import Facts
 from headrace.loaders.names import Path, show
 from headrace.loaders.records import Rekey
+from headrace.loaders.shortage import explained, told_of
 from headrace.loaders.target import Target
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ REJECTED: Path = (None, "rejected")
 
 FORMAT = 1
 _ID = re.compile(r"\d{8}T\d+-[0-9a-f]+")
+OPEN_FILES = 64
+"""Files of a package that are written at a time; a record of many lists has a table for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ class Package:
         """Remove the folder; it loses its name first, since a half-removed package is none."""
         remove(self.folder)
         _open.discard(self.folder)
+        reach("package.dropped")
 
     def leave(self) -> None:
         """Leave the folder to recovery: this process is at work on it no longer."""
@@ -168,15 +173,22 @@ class PackageWriter:
         identity = f"{self.started:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         self._folder = self.store / f"{identity}{PART}"
         _open.add(self._folder.with_suffix(""))
-        self._folder.mkdir(parents=True)
+        with explained(self.target.name, self.store):
+            self._folder.mkdir(parents=True)
+        reach("package.opened")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self._folder.exists():  # it was not sealed
             for writer in self._parquet.values():
-                writer.close()
+                with contextlib.suppress(OSError):  # a full disk: closing writes the footer
+                    writer.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             _open.discard(self._folder.with_suffix(""))
+        if error is not None and not isinstance(error, HeadraceError):
+            told = told_of(self.target.name, self.store, error)
+            if told is not None:
+                raise told from error
 
     def add_rows(self, rows: Rows) -> None:
         """Write the rows of the exact lane, a file of JSON lines for each table."""
@@ -184,11 +196,13 @@ class PackageWriter:
             path = self._new_file(table, "jsonl")
             with path.open("wb") as file:
                 file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in table_rows)
+            reach("package.written")
 
     def add_raw(self, lines: bytes) -> None:
         """Keep records as they came, in order: a contract may send some of them to quarantine."""
         with self._opened(RAW, "records.jsonl").open("ab") as file:
             file.write(lines + b"\n")
+        reach("package.written")
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Keep records that cannot land, with the reason."""
@@ -204,22 +218,27 @@ class PackageWriter:
             self.rejected += len(lines)
             with self._opened(REJECTED, "rejected.jsonl").open("ab") as file:
                 file.writelines(lines)
+            reach("package.written")
 
     def add_tables(self, tables: dict[Path, pa.Table]) -> None:
         """Write the tables of the columnar lane: into one Parquet file each, as long as the columns stay."""
         import pyarrow.parquet as pq  # here, since a small load never needs it
 
         for table, data in tables.items():
-            writer = self._parquet.get(table)
+            writer = self._parquet.pop(table, None)
             if writer is None or writer.schema != data.schema:
                 if writer is not None:
                     writer.close()
+                if len(self._parquet) >= OPEN_FILES:
+                    self._parquet.pop(next(iter(self._parquet))).close()
                 # lz4 without statistics reads back fastest: every row is read once
-                writer = self._parquet[table] = pq.ParquetWriter(
+                writer = pq.ParquetWriter(
                     self._new_file(table, "parquet"), data.schema,
                     compression="lz4", write_statistics=False, store_schema=False,
                 )  # fmt: skip
+            self._parquet[table] = writer  # the last, as the one used last
             writer.write_table(data, row_group_size=max(1, data.num_rows))
+            reach("package.written")
 
     def seal(
         self, *, records: int, exact_records: int, cursor: str | None = None, rekeys: Iterable[Rekey] = ()
@@ -236,14 +255,18 @@ class PackageWriter:
             folder, self.target, self.facts, tuple(files), self.started,
             records, exact_records, self.rejected, self.source, cursor, tuple(rekeys),
         )  # fmt: skip
+        reach("package.synced")
         manifest = self._folder / MANIFEST
         value = _manifest(package)
         signed = {**value, "sha256": _sha256_of(value)}
         manifest.write_bytes(orjson.dumps(signed, option=orjson.OPT_INDENT_2))
         _sync(manifest)
         _sync(self._folder)
+        reach("package.described")
         self._folder.rename(folder)
+        reach("package.renamed")
         _sync(self.store)
+        reach("package.sealed")
         return package
 
     def _opened(self, table: Path, name: str) -> FilePath:
@@ -307,6 +330,7 @@ def remove(folder: FilePath) -> None:
     gone = folder.with_name(f"{folder.name}{PART}")
     with contextlib.suppress(OSError):
         folder.rename(gone)
+    reach("package.forgotten")
     shutil.rmtree(gone, ignore_errors=True)
 
 

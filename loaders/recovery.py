@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING
 from headrace.errors import ContractViolation, LoadError, LoadPending, UsageError, WarehouseLocked
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
+from headrace.loaders.crash import reach
 from headrace.loaders.package import PART, REASON, Package, is_open, pending, read_package
+from headrace.loaders.shortage import check_room
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,12 +60,14 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
     for folder in pending(store):
         if is_open(folder):
             continue
+        reach("recovery.found")
         table = folder.name
         try:
             package = read_package(folder)
             table = package.target.name
             if table in waiting:
                 continue  # in their order: the later one may replace what the earlier one brings
+            check_room(table, package.bytes, store.parent)
             commit_late(connection, package)
         except (LoadError, UsageError, OSError) as error:
             if is_outside(error):
@@ -72,10 +76,13 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
                 kept = refuse(folder, store / REFUSED, str(error))
                 warnings.warn(f"A package was refused and is kept in {kept}: {error}", stacklevel=2)
         else:
+            reach("recovery.committed")
             package.drop()
+            reach("recovery.dropped")
     for folder in store.glob(f"*{PART}") if store.is_dir() else ():
         if not is_open(folder):
             shutil.rmtree(folder, ignore_errors=True)
+    reach("recovery.finished")
     return waiting
 
 

@@ -26,13 +26,16 @@ from headrace.errors import (
 from headrace.loaders import catalogue, lock
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
+from headrace.loaders.crash import reach
 from headrace.loaders.extract import Extraction
 from headrace.loaders.package import Package, PackageWriter
 from headrace.loaders.parts import Pace
 from headrace.loaders.queries import readable
 from headrace.loaders.recovery import Waiting, recover, settle, store_of, using
+from headrace.loaders.shortage import check_room, explained, told_of
 from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Landing, Target, make_target
+from headrace.masking import mask_error
 
 if TYPE_CHECKING:
     import duckdb
@@ -122,6 +125,7 @@ class Warehouse:
         try:
             until = max(started + self.wait, time.monotonic() + lock.GRACE)
             root = lock.patiently(lambda: _open(path), self.wait, until=until)
+            reach("warehouse.attached")
             with self._committing, _session(root) as connection:
                 recover(connection, store_of(path))
         except BaseException:
@@ -141,8 +145,14 @@ class Warehouse:
     @contextlib.contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
-        with _session(self.connection) as connection:
-            yield connection
+        try:
+            with _session(self.connection) as connection:
+                yield connection
+        except Exception as error:
+            mask_error(error)
+            if _is_fatal(error):  # DuckDB answers nothing more until the file is opened anew
+                self.close()
+            raise
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -174,7 +184,8 @@ class Warehouse:
                 with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
                     connection.execute("ROLLBACK")
                 if isinstance(error, duckdb.Error):
-                    raise LoadError(f"DuckDB refused, and nothing was written: {error}") from error
+                    refused = LoadError(f"DuckDB refused, and nothing was written: {error}")
+                    raise told_of("the warehouse", self.path, error) or refused from error
                 raise
 
     def open_readonly(self) -> duckdb.DuckDBPyConnection:
@@ -248,8 +259,10 @@ class Warehouse:
                 for subscriber in self.subscribers if part.changes else ():
                     subscriber(part)
                 loaded = part.after(loaded)
+                reach("load.part")
         assert loaded is not None, "the first part is committed, also where it is empty"
         self.report(target.name, loaded.counts.rows_in, True)
+        reach("load.finished")
         return loaded
 
     def _committed(self, package: Package, store: FilePath, waiting: Waiting) -> LoadedTable:
@@ -259,6 +272,8 @@ class Warehouse:
             with self.turn() as turn:
                 if name in waiting:
                     raise _behind(name, waiting[name])
+                if self.path is not None:
+                    check_room(name, package.bytes, self.path.parent)
                 loaded = commit(turn, package)
         except BaseException as error:
             if self.path is None:
@@ -298,17 +313,20 @@ class Warehouse:
             table: The table's name; one that a resource loads is refused.
             write: Creates a table under the temporary name it is given, in the same schema.
         """
-        with self.session() as connection:
+        with explained(f"{schema}.{table}", self.path), self.session() as connection:
             if catalogue.is_landed(connection, schema, table):
                 raise UsageError(f"{schema}.{table} is a resource's table; give the transform another name.")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
             fresh = f"{table}__new"
             connection.execute(f"DROP TABLE IF EXISTS {ident(schema, fresh)}")
             write(fresh)
+            reach("transform.written")
             connection.execute("BEGIN")
             connection.execute(f"DROP TABLE IF EXISTS {ident(schema, table)}")
             connection.execute(f"ALTER TABLE {ident(schema, fresh)} RENAME TO {ident(table)}")
+            reach("transform.swapped")
             connection.execute("COMMIT")
+            reach("transform.committed")
 
     @contextlib.contextmanager
     def _store(self) -> Iterator[FilePath]:
@@ -322,7 +340,8 @@ class Warehouse:
             try:
                 stack.enter_context(using(store))
             except OSError as error:
-                raise LoadError(f"No package can be written beside {self.path}: {error}.") from error
+                refused = LoadError(f"No package can be written beside {self.path}: {error}.")
+                raise told_of(store.name, store.parent, error) or refused from error
             yield store
 
 
@@ -457,14 +476,19 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
         connection = duckdb.connect()
         connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
     else:
-        # the process is named, lest a fork go on with what it inherited
-        connection = duckdb.connect(f":memory:headrace {os.getpid()} {path.resolve()}")
+        # The process is named, lest a fork go on with what it inherited. What does not fit into memory goes
+        # beside the file, not where the process was started.
+        connection = duckdb.connect(
+            f":memory:headrace {os.getpid()} {path.resolve()}",
+            config={"temp_directory": f"{path.resolve()}.tmp"},
+        )
         mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
         try:
             connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})")
         except duckdb.Error as error:
             connection.close()
-            raise _refused(path, str(error).splitlines()[0]) from error
+            told = None if "lock" in str(error).lower() else told_of(str(path), path, error)
+            raise told or _refused(path, str(error).splitlines()[0]) from error
         if not read_only and _is_readonly(connection):
             connection.close()
             raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
@@ -474,6 +498,17 @@ def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyC
         f"USE {CATALOG}; SET preserve_insertion_order = false; SET python_enable_replacements = false"
     )
     return connection
+
+
+def _is_fatal(error: BaseException) -> bool:
+    import duckdb
+
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return isinstance(cause, duckdb.FatalException) or (
+        isinstance(cause, duckdb.IOException) and "has been invalidated" in str(cause)
+    )
 
 
 def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -1,0 +1,120 @@
+"""Shortage: the machine lacks something that a load needs, told so that it can be mended.
+
+A disk that is full, a quota, a limit on files or memory: nothing is wrong with the records, the warehouse
+is as it was, and the same call works once there is room. A right that is missing is told apart: waiting does
+not mend it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+
+from headrace.errors import HeadraceError, LoadError, Shortage
+
+ROOM = 2
+"""Bytes that a commit needs on the disk for each byte of its package.
+
+Measured: 0.1 to 2.7 times, and up to 8 where hundreds of columns hold few rows, DuckDB's log included. A
+commit that needs more and does not find it is undone all the same; this spares the minutes until then.
+"""
+
+_SHORT = {
+    errno.ENOSPC: "No space is left on the disk. Free some",
+    errno.EDQUOT: "The disk quota is used up. Free some of it",
+    errno.EFBIG: "A file may not grow further (ulimit -f). Raise the limit",
+    errno.EMFILE: "Too many files are open in this process (ulimit -n). Raise the limit",
+    errno.ENFILE: "Too many files are open on this machine. Close some",
+    errno.ENOMEM: "The memory does not suffice. Free some, or raise the limit",
+}
+_OF_DUCKDB = ("IOException", "TransactionException", "FatalException", "PermissionException")
+"""DuckDB's errors that pass on what the system said; others quote values, which may say anything."""
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def check_room(name: str, size: int, folder: FilePath) -> None:
+    """Refuse a commit whose package would not fit on the disk.
+
+    Args:
+        name: The table, for the message.
+        size: The bytes of the package.
+        folder: Where the warehouse's file is.
+
+    Raises:
+        Shortage: Less than `ROOM` times the package is free.
+    """
+    free, needed = shutil.disk_usage(folder).free, ROOM * size
+    if free < needed:
+        raise Shortage(
+            f"{name}: the commit needs some {_megabytes(needed)} in {folder}, and {_megabytes(free)} are "
+            "free. Free some and run again."
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextlib.contextmanager
+def explained(name: str, place: FilePath | None) -> Iterator[None]:
+    """Raise what the machine, or DuckDB for it, refuses as an error that says what to do.
+
+    Args:
+        name: The table, or what else is written, for the message.
+        place: The file or folder that is written to.
+
+    Raises:
+        Shortage: Space, memory or files did not suffice; the same call works once they do.
+        LoadError: A right is missing.
+
+    >>> with explained("shop.orders", FilePath("shop.duckdb")):
+    ...     raise OSError(errno.EMFILE, "Too many open files")
+    Traceback (most recent call last):
+    headrace.errors.Shortage: shop.orders: Too many files are open in this process (ulimit -n). Raise...
+    """
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except Exception as error:
+        told = told_of(name, place, error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def told_of(name: str, place: FilePath | None, error: BaseException) -> LoadError | None:
+    """Return what an error of the machine means for a load; None if it is none of the machine's."""
+    number, where = _number(error), f" ({place})" if place else ""
+    if number in _SHORT:
+        free = f", {_megabytes(_free(place))} are free now" if number == errno.ENOSPC and place else ""
+        return Shortage(f"{name}: {_SHORT[number]} and run again{where}{free}: {_first_line(error)}")
+    if number in _FORBIDDEN:
+        return LoadError(f"{name}: {place} may not be written by this user: {_first_line(error)}")
+    return None
+
+
+def _number(error: BaseException) -> int | None:
+    """Return the number that the operating system has for an error; DuckDB passes on only its text."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
+        return errno.ENOMEM
+    if type(error).__name__ in _OF_DUCKDB or isinstance(error, OSError):
+        text = str(error)
+        return next((one for one in (*_SHORT, *_FORBIDDEN) if os.strerror(one) in text), None)
+    return None
+
+
+def _free(place: FilePath) -> int:
+    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

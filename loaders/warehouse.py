@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import (
-    HeadraceError,
     LoadError,
     LoadPending,
     UsageError,
-    WarehouseLocked,
-    WarehouseUnreadable,
 )
-from headrace.loaders import catalogue, lock
+from headrace.loaders import catalogue, lock, opening
+from headrace.loaders.cache import Cache
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
 from headrace.loaders.crash import reach
@@ -33,7 +29,7 @@ from headrace.loaders.parts import Pace
 from headrace.loaders.queries import readable
 from headrace.loaders.recovery import Waiting, recover, settle, store_of, using
 from headrace.loaders.shortage import check_room, explained, told_of
-from headrace.loaders.sql import ident, insert_values, literal
+from headrace.loaders.sql import ident
 from headrace.loaders.target import Landing, Target, make_target
 from headrace.masking import mask_error
 
@@ -46,12 +42,6 @@ Report = Callable[[str, int, bool], None]
 
 Subscriber = Callable[[LoadedTable], None]
 """Is told of a load that changed a schema; the changes are `loaded.changes`, `evolve.describe` tells each."""
-
-# Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows; only
-# this storage version takes the setting. Set at creation; a file that exists keeps its own.
-_NEW_FILE = "STORAGE_VERSION 'latest', ROW_GROUP_SIZE 16384"
-CATALOG = "warehouse"
-"""The name under which DuckDB has the file, whatever the file is called."""
 
 _NO_WAREHOUSE = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", ".gz", ".zst", ".xlsx"}
 _SCHEME = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)$")
@@ -91,7 +81,7 @@ class Warehouse:
         self._held: lock.Held | None = None
         self._let_go: Callable[[], object] = lambda: None
         self._opening = threading.Lock()
-        self._committing = _lock_of(path)
+        self._committing = opening.lock_of(path)
 
     def __repr__(self) -> str:
         return f"Warehouse({str(self.path) if self.path else ':memory:'!r})"
@@ -120,13 +110,13 @@ class Warehouse:
         """Take the lock, open the file and commit what an earlier process had sealed."""
         path, started = self.path, time.monotonic()
         if path is None:
-            return _open(None)
+            return opening.open_database(None)
         held = lock.patiently(lambda: lock.take(path), self.wait)
         try:
             until = max(started + self.wait, time.monotonic() + lock.GRACE)
-            root = lock.patiently(lambda: _open(path), self.wait, until=until)
+            root = lock.patiently(lambda: opening.open_database(path), self.wait, until=until)
             reach("warehouse.attached")
-            with self._committing, _session(root) as connection:
+            with self._committing, opening.session(root) as connection:
                 recover(connection, store_of(path))
         except BaseException:
             held.release()
@@ -146,11 +136,11 @@ class Warehouse:
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
         try:
-            with _session(self.connection) as connection:
+            with opening.session(self.connection) as connection:
                 yield connection
         except Exception as error:
             mask_error(error)
-            if _is_fatal(error):  # DuckDB answers nothing more until the file is opened anew
+            if opening.is_fatal(error):  # DuckDB answers nothing more until the file is opened anew
                 self.close()
             raise
 
@@ -200,7 +190,7 @@ class Warehouse:
                 f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one."
             )
         path = self.path
-        return lock.patiently(lambda: _open(path, read_only=True), self.wait)
+        return lock.patiently(lambda: opening.open_database(path, read_only=True), self.wait)
 
     def close(self) -> None:
         """Close the file, so that other processes can open it."""
@@ -303,7 +293,7 @@ class Warehouse:
 
     def cache(self, name: str) -> Cache:
         """Return a cache that is kept in the catalogue: text by key."""
-        return Cache(self, name)
+        return Cache(self.session, name)
 
     def write_table(self, schema: str, table: str, write: Callable[[str], None]) -> None:
         """Put a derived table in the place of the one with its name, in one step.
@@ -343,35 +333,6 @@ class Warehouse:
                 refused = LoadError(f"No package can be written beside {self.path}: {error}.")
                 raise told_of(store.name, store.parent, error) or refused from error
             yield store
-
-
-class Cache:
-    """Text by key, kept in a table of the catalogue; one read or write a batch, not a key."""
-
-    def __init__(self, warehouse: Warehouse, name: str) -> None:
-        self._warehouse, self._table = warehouse, ident(catalogue.SCHEMA, name)
-        for statement in catalogue.CREATE:
-            warehouse.query(statement)
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return the values of those keys that are there."""
-        wanted = set(keys)
-        rows = self._warehouse.query(f"SELECT key, value FROM {self._table}") if wanted else []
-        return {key: value for key, value in rows if key in wanted}
-
-    def put_many(self, values: Mapping[str, str]) -> None:
-        """Keep values under their keys, in the place of older ones."""
-        if not values:
-            return
-        now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
-        keys = ", ".join(map(literal, values))
-        with self._warehouse.session() as connection:
-            connection.execute("BEGIN")
-            connection.execute(f"DELETE FROM {self._table} WHERE key IN ({keys})")
-            connection.execute(
-                insert_values(self._table, [[key, value, now] for key, value in values.items()])
-            )
-            connection.execute("COMMIT")
 
 
 def connect(
@@ -445,94 +406,7 @@ def load(
         return warehouse.load(records, target, source="headrace.load", pace=pace)
 
 
-@contextlib.contextmanager
-def _session(root: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-    with root.cursor() as connection:
-        connection.execute(f"USE {CATALOG}")
-        yield connection
-
-
-def _lock_of(path: FilePath | None) -> threading.Lock:
-    """Return the lock under which one process commits into a file, whichever warehouse object it uses."""
-    if path is None:
-        return threading.Lock()
-    with _locks_guard:
-        return _locks.setdefault(path.resolve(), threading.Lock())
-
-
-_locks: dict[FilePath, threading.Lock] = {}
-_locks_guard = threading.Lock()
-
-
-def _open(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open a database under the name `warehouse`.
-
-    Under its own name, a file called slack.duckdb would make every `slack.messages` ambiguous: DuckDB cannot
-    tell the database from the schema. Connections of one process to one file share an instance.
-    """
-    import duckdb  # here, so that `import headrace` stays light
-
-    if path is None:
-        connection = duckdb.connect()
-        connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
-    else:
-        # The process is named, lest a fork go on with what it inherited. What does not fit into memory goes
-        # beside the file, not where the process was started.
-        connection = duckdb.connect(
-            f":memory:headrace {os.getpid()} {path.resolve()}",
-            config={"temp_directory": f"{path.resolve()}.tmp"},
-        )
-        mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
-        try:
-            connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})")
-        except duckdb.Error as error:
-            connection.close()
-            told = None if "lock" in str(error).lower() else told_of(str(path), path, error)
-            raise told or _refused(path, str(error).splitlines()[0]) from error
-        if not read_only and _is_readonly(connection):
-            connection.close()
-            raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
-    # Row order has no meaning here (children have _hr_index), and keeping it costs memory and threads.
-    # A Python variable must never stand in for a table that is missing.
-    connection.execute(
-        f"USE {CATALOG}; SET preserve_insertion_order = false; SET python_enable_replacements = false"
-    )
-    return connection
-
-
-def _is_fatal(error: BaseException) -> bool:
-    import duckdb
-
-    cause = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return isinstance(cause, duckdb.FatalException) or (
-        isinstance(cause, duckdb.IOException) and "has been invalidated" in str(cause)
-    )
-
-
-def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:
-    row = connection.execute(
-        f"SELECT readonly FROM duckdb_databases() WHERE database_name = '{CATALOG}'"
-    ).fetchone()
-    return bool(row and row[0])
-
-
 def _behind(table: str, reason: str) -> LoadPending:
     return LoadPending(
         f"{table}: an earlier package of this table waits, and they are committed in order: {reason}"
     )
-
-
-def _refused(path: FilePath, reason: str) -> HeadraceError:
-    if "file handle conflict" in reason or "already attached" in reason:
-        return WarehouseLocked(
-            f"{path} is open in another library of this process; close it there. ({reason})"
-        )
-    if "lock on file" in reason or "used by another process" in reason:  # as it is told on Windows
-        owner = lock.read_owner(path)
-        detail = "" if owner and not owner.is_self else f" ({reason})"
-        return WarehouseLocked(lock.message(path, None if detail else owner) + detail)
-    if "not a valid DuckDB" in reason or not reason.startswith("IO Error"):
-        return UsageError(f"{path} cannot be opened as a DuckDB file: {reason}")
-    return WarehouseUnreadable(f"{path} cannot be opened: {reason}")

@@ -1,0 +1,113 @@
+"""Opening: a DuckDB file under a name of our own, one connection for each thread, and refusals explained."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from headrace.errors import HeadraceError, UsageError, WarehouseLocked, WarehouseUnreadable
+from headrace.loaders import lock
+from headrace.loaders.shortage import told_of
+from headrace.loaders.sql import literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+# Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows; only
+# this storage version takes the setting. Set at creation; a file that exists keeps its own.
+_NEW_FILE = "STORAGE_VERSION 'latest', ROW_GROUP_SIZE 16384"
+CATALOG = "warehouse"
+"""The name under which DuckDB has the file, whatever the file is called."""
+
+
+def open_database(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open a database under the name `warehouse`.
+
+    Under its own name, a file called slack.duckdb would make every `slack.messages` ambiguous: DuckDB cannot
+    tell the database from the schema. Connections of one process to one file share an instance.
+    """
+    import duckdb  # here, so that `import headrace` stays light
+
+    if path is None:
+        connection = duckdb.connect()
+        connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
+    else:
+        # The process is named, lest a fork go on with what it inherited. What does not fit into memory goes
+        # beside the file, not where the process was started.
+        connection = duckdb.connect(
+            f":memory:headrace {os.getpid()} {path.resolve()}",
+            config={"temp_directory": f"{path.resolve()}.tmp"},
+        )
+        mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
+        try:
+            connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})")
+        except duckdb.Error as error:
+            connection.close()
+            told = None if "lock" in str(error).lower() else told_of(str(path), path, error)
+            raise told or _refused(path, str(error).splitlines()[0]) from error
+        if not read_only and _is_readonly(connection):
+            connection.close()
+            raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
+    # Row order has no meaning here (children have _hr_index), and keeping it costs memory and threads.
+    # A Python variable must never stand in for a table that is missing.
+    connection.execute(
+        f"USE {CATALOG}; SET preserve_insertion_order = false; SET python_enable_replacements = false"
+    )
+    return connection
+
+
+@contextlib.contextmanager
+def session(root: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of one's own to an open database, for one thread and one transaction."""
+    with root.cursor() as connection:
+        connection.execute(f"USE {CATALOG}")
+        yield connection
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Tell whether DuckDB will answer nothing more until the file is opened anew."""
+    import duckdb
+
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return isinstance(cause, duckdb.FatalException) or (
+        isinstance(cause, duckdb.IOException) and "has been invalidated" in str(cause)
+    )
+
+
+def lock_of(path: FilePath | None) -> threading.Lock:
+    """Return the lock under which one process commits into a file, whichever warehouse object it uses."""
+    if path is None:
+        return threading.Lock()
+    with _locks_guard:
+        return _locks.setdefault(path.resolve(), threading.Lock())
+
+
+_locks: dict[FilePath, threading.Lock] = {}
+_locks_guard = threading.Lock()
+
+
+def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:
+    row = connection.execute(
+        f"SELECT readonly FROM duckdb_databases() WHERE database_name = '{CATALOG}'"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _refused(path: FilePath, reason: str) -> HeadraceError:
+    if "file handle conflict" in reason or "already attached" in reason:
+        return WarehouseLocked(
+            f"{path} is open in another library of this process; close it there. ({reason})"
+        )
+    if "lock on file" in reason or "used by another process" in reason:  # as it is told on Windows
+        owner = lock.read_owner(path)
+        detail = "" if owner and not owner.is_self else f" ({reason})"
+        return WarehouseLocked(lock.message(path, None if detail else owner) + detail)
+    if "not a valid DuckDB" in reason or not reason.startswith("IO Error"):
+        return UsageError(f"{path} cannot be opened as a DuckDB file: {reason}")
+    return WarehouseUnreadable(f"{path} cannot be opened: {reason}")

@@ -17,12 +17,14 @@ import ibis.expr.types as ir
 from hamilton import driver
 from hamilton.driver import Driver, Variable
 from hamilton.htypes import check_input_type
+from hamilton.lifecycle.api import NodeExecutionMethod
 
 from headrace.dataflows import tables
 from headrace.dataflows.checks import DefinitionChecks
 from headrace.dataflows.failures import NamedFailures, named
 from headrace.dataflows.flows import find_flow
 from headrace.dataflows.notify import subscribers
+from headrace.dataflows.overlap import OverlappedLoads, settled
 from headrace.dataflows.progress import Progress
 from headrace.dataflows.resource import STEP
 from headrace.errors import UsageError, did_you_mean
@@ -71,18 +73,22 @@ def build(flow: Flow, config: Mapping[str, Any] | None = None) -> Driver:
     Raises:
         UsageError: There is no such flow, or a definition in it cannot work.
     """
-    builder = (
-        driver.Builder().with_modules(*_modules(flow)).with_adapters(DefinitionChecks(), NamedFailures())
-    )
+    return _build(_modules(flow), config or {}, NamedFailures())
+
+
+def _build(
+    modules: Sequence[ModuleType], config: Mapping[str, Any], execution: NodeExecutionMethod
+) -> Driver:  # fmt: skip
+    builder = driver.Builder().with_modules(*modules).with_adapters(DefinitionChecks(), execution)
     with _quiet_hamilton():
-        return builder.with_config(dict(config or {})).build()
+        return builder.with_config(dict(config)).build()
 
 
 def run(
     flow: Flow, *, into: str | Path | Warehouse, inputs: Mapping[str, Any] | None = None,
     outputs: Sequence[str] | None = None, contract: Contract | str | None = None,
     on_schema_change: Subscriber | str | Sequence[Subscriber | str] | None = None, progress: bool = True,
-    wait: float = 0, full: bool = False,
+    wait: float = 0, full: bool = False, workers: int = 8,
 ) -> RunResult:  # fmt: skip
     """Load every resource of a flow and write every transform as a table beside them.
 
@@ -101,10 +107,11 @@ def run(
         progress: Whether to tell on standard error how far each resource is.
         wait: For how many seconds to wait while another process has the warehouse open.
         full: Whether to read every source from its beginning, whatever its cursor; that moves as usual.
+        workers: How many resources are read at a time; 1 reads them one after the other.
 
     Raises:
         UsageError: A definition, an input or an output is wrong; nothing was read.
-        SourceError: A source failed; the loads before it are in the warehouse.
+        SourceError: A source failed; the loads that did not are in the warehouse.
         FlowError: A transform raised, or its table cannot be computed; likewise.
         WarehouseLocked: Another process has the warehouse open; nothing was read.
 
@@ -115,7 +122,8 @@ def run(
     """
     learn(inputs or {})
     modules = _modules(flow)
-    graph = build(modules)
+    loads = OverlappedLoads(workers)
+    graph = _build(modules, {}, loads)
     variables = {variable.name: variable for variable in graph.list_available_variables()}
     wanted = _wanted(graph, variables, outputs)
     if not wanted:
@@ -133,9 +141,9 @@ def run(
     told = subscribers(on_schema_change)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])
     try:
-        with _quiet_hamilton(), _settings(warehouse, contract, told, wait, full):
+        with _quiet_hamilton(), _settings(warehouse, contract, told, wait, full, loads):
             _ = warehouse.connection  # the lock comes before any extraction, and nodes run in any order
-            results = graph.execute(wanted, inputs=given)
+            results = {name: settled(value) for name, value in graph.execute(wanted, inputs=given).items()}
             found = {
                 name: _kept(warehouse, schema, name, results[name], variables[name].tags)
                 for name in wanted
@@ -147,8 +155,8 @@ def run(
         if not mask_error(error):  # its class makes the message, and nobody can change it
             raise RuntimeError(f"{type(error).__name__}: {masked(str(error))}") from None
         raise
-    loads = {name.rpartition(".")[0]: done for name, done in results.items() if isinstance(done, LoadedTable)}
-    return RunResult(warehouse, loads, found)
+    done = {name: value for name, value in results.items() if isinstance(value, LoadedTable)}
+    return RunResult(warehouse, {name.rpartition(".")[0]: load for name, load in done.items()}, found)
 
 
 def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, tags: Mapping[str, Any]) -> ir.Table:
@@ -162,17 +170,27 @@ def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, tags: M
 
 @contextlib.contextmanager
 def _settings(
-    warehouse: Warehouse, contract: Contract | None, told: tuple[Subscriber, ...], wait: float, full: bool
-) -> Iterator[None]:
+    warehouse: Warehouse, contract: Contract | None, told: tuple[Subscriber, ...], wait: float, full: bool,
+    loads: OverlappedLoads,
+) -> Iterator[None]:  # fmt: skip
     """Set what holds for one run on a warehouse that may be the user's."""
-    before = warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full
+    before = warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full, warehouse.report
     warehouse.contract = contract or warehouse.contract
     warehouse.subscribers = (*warehouse.subscribers, *told)
     warehouse.wait, warehouse.full = wait or warehouse.wait, full or warehouse.full
+    warehouse.report = loads.stoppable(warehouse.report)
     try:
         yield
+    except Exception as error:
+        loads.wait(error)
+        raise
+    except BaseException:
+        loads.stop()
+        raise
     finally:
-        warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full = before
+        (
+            warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full, warehouse.report,
+        ) = before  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -228,15 +246,27 @@ def _wanted(graph: Driver, variables: Mapping[str, Variable], outputs: Sequence[
     """Return the nodes to compute: every load and table, or the outputs and the loads they are made of."""
     if outputs is None:
         return [
-            name for name, variable in variables.items()
-            if variable.tags.get(STEP) == "load" or (_is_table(variable) and not variable.is_external_input)
+            *_in_order(graph, [name for name in variables if variables[name].tags.get(STEP) == "load"]),
+            *(
+                name for name, variable in variables.items()
+                if _is_table(variable) and not variable.is_external_input
+            ),
         ]  # fmt: skip
     for name in outputs:
         if name not in variables or variables[name].is_external_input:
             raise UsageError(f"The flow has no output {name!r}; {did_you_mean(name, variables)}")
     upstream = graph.what_is_upstream_of(*outputs)
     loads = [variable.name for variable in upstream if variable.tags.get(STEP) == "load"]
-    return [*(name for name in loads if name not in outputs), *outputs]
+    return [*_in_order(graph, [name for name in loads if name not in outputs]), *outputs]
+
+
+def _in_order(graph: Driver, loads: Sequence[str]) -> list[str]:
+    """Return the loads with those first that need no other, so that these need not wait for their turn."""
+
+    def needed(load: str) -> int:
+        return sum(other.name in loads for other in graph.what_is_upstream_of(load))
+
+    return sorted(loads, key=needed)
 
 
 def _is_table(variable: Variable) -> bool:

@@ -70,6 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: warehouse.duckdb)")
     run.add_argument("--outputs", metavar="NODE,…", help="only these nodes and what they need")
     run.add_argument("--full", action="store_true", help="read every source from its beginning")
+    run.add_argument(
+        "--workers", type=int, default=8, metavar="N", help="resources to read at a time (default: 8)"
+    )
     takes_wait(run)
     run.epilog = "Every other option is an input of the flow: --export my-export.zip; a list is --names a,b."
     run.set_defaults(call=_run)
@@ -123,7 +126,13 @@ def _run_flow(options: argparse.Namespace, into: str) -> None:
     inputs = parse_inputs(modules, _pairs(options.rest))
     outputs = options.outputs.split(",") if options.outputs else None
     with run(
-        modules, into=into, inputs=inputs, outputs=outputs, wait=options.wait, full=options.full
+        modules,
+        into=into,
+        inputs=inputs,
+        outputs=outputs,
+        wait=options.wait,
+        full=options.full,
+        workers=options.workers,
     ) as result:
         for loaded in result.loads.values():
             for change in loaded.changes:

@@ -270,7 +270,7 @@ def test_malformed_lines(warehouse: Warehouse, line: bytes, tmp_path: Path) -> N
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"a":1}\n{"a":2}\n' + line + b'\n{"a":4}\n')
     headrace.load([{"a": 0}], "t", into=warehouse)
-    with pytest.raises(SourceError, match=r"main\.t: record 2 \(events\.jsonl\) is no JSON"):
+    with pytest.raises(SourceError, match=r"main\.t: record 2 \(events\.jsonl:3\) is no JSON"):
         headrace.load(path, "t", into=warehouse)
 
     assert [(0,)] == landed.rows(warehouse, "t")

@@ -1,0 +1,100 @@
+"""Overlap: the loads of a run side by side, since most of a load is waiting for its source.
+
+Everything else runs in the caller's thread, in the order of the DAG, and waits for the loads it needs. A load
+that fails stops none of the others: they have nothing to do with it, and what they bring is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from hamilton.lifecycle.api import NodeExecutionMethod
+
+from headrace.dataflows.failures import named
+from headrace.dataflows.resource import STEP
+from headrace.errors import UsageError
+from headrace.loaders.warehouse import Report
+from headrace.masking import masked
+
+
+class OverlappedLoads(NodeExecutionMethod):
+    """A Hamilton adapter that gives each load a thread; `headrace.run` uses it always.
+
+    Under it the result of a load is a future; see `settled`.
+
+    Attributes:
+        most: How many loads run at a time.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Say how many loads run at a time.
+
+        Raises:
+            UsageError: None would.
+        """
+        if most < 1:
+            raise UsageError(f"workers={most}: at least one is needed.")
+        self.most = most
+        self._turns = threading.Semaphore(most)
+        self._stopped = threading.Event()
+        self._loads: list[Future[Any]] = []
+
+    def run_to_execute_node(
+        self, *, node_name: str, node_tags: dict[str, Any], node_callable: Callable[..., Any],
+        node_kwargs: dict[str, Any], **_: Any,
+    ) -> Any:  # fmt: skip
+        """Call a node, or let a thread do it; Hamilton calls this."""
+        if node_tags.get(STEP) != "load" or self.most == 1:
+            with named(node_name):
+                return node_callable(**{key: settled(value) for key, value in node_kwargs.items()})
+        load: Future[Any] = Future()
+        self._loads.append(load)
+        # a daemon: a source that hangs must not keep the process from being interrupted
+        threading.Thread(
+            target=self._run, args=(load, node_name, node_callable, node_kwargs), name=node_name, daemon=True
+        ).start()
+        return load
+
+    def wait(self, raised: Exception) -> None:
+        """Wait until no load runs any more; warn of those that failed too, beside the one that is raised."""
+        for load in self._loads:
+            error = load.exception()
+            if error is not None and error is not raised:
+                warnings.warn(f"Another load failed: {masked(str(error))}", stacklevel=4)
+
+    def stop(self) -> None:
+        """Let no further load begin, and end those that run at their next report."""
+        self._stopped.set()
+
+    def stoppable(self, report: Report) -> Report:
+        """Return a report under which a load can be stopped."""
+
+        def reported(table: str, records: int, committed: bool) -> None:
+            if self._stopped.is_set() and not committed:
+                raise InterruptedError("the run was interrupted")
+            report(table, records, committed)
+
+        return reported
+
+    def _run(
+        self, load: Future[Any], name: str, call: Callable[..., Any], given: dict[str, Any]
+    ) -> None:  # fmt: skip
+        with self._turns:
+            try:
+                with named(name):
+                    load.set_result(call(**{key: settled(value) for key, value in given.items()}))
+            except BaseException as error:  # noqa: BLE001  # the one who asks for the result gets it
+                load.set_exception(error)
+
+
+def settled(value: Any) -> Any:
+    """Return a value, a load's after it is done; raise what the load raised.
+
+    >>> settled(7)
+    7
+    """
+    return value.result() if isinstance(value, Future) else value

@@ -88,7 +88,7 @@ class Counts:
 def exists(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether the warehouse has a catalogue: false before its first load."""
     found = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() "
+        "SELECT count(*) FROM duckdb_schemas() "
         f"WHERE schema_name = '{SCHEMA}' AND database_name = current_database()"
     ).fetchone()
     return bool(found and found[0])

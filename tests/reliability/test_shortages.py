@@ -104,6 +104,8 @@ def load(how: str, into: Path, size: int, prepare: str = "", **environment: str)
     )  # fmt: skip
     if done.returncode < 0:
         return "killed", done.returncode, ""
+    if "cannot allocate memory for thread-local data" in done.stderr:  # the C library's way to abort
+        return "killed", -signal.SIGABRT, ""
     assert done.stdout, done.stderr
     name, code, message = json.loads(done.stdout.splitlines()[-1])
     return name, code, message

@@ -22,7 +22,7 @@ from tests.semantics.streams import Stream, random_stream, smaller
 STREAMS = 150
 CHUNKS, CHUNK = 20, 1000
 FIRST_SEED = int(os.environ.get("HEADRACE_SEED", "0"))
-FRESH_AFTER = 50
+FRESH_AFTER = 10
 """Streams that share one database; each has a schema of its own."""
 
 

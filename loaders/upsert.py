@@ -67,7 +67,7 @@ def _given_lists(lists: Lists) -> dict[Path, str]:
 
 
 def _joined(lists: Lists, given: Mapping[Path, str]) -> str:
-    """Return the joins that tell which records, `x`, give lists: each file is read once, not once a column."""
+    """Return the joins that tell which records, `x`, give lists; each file is read once."""
     return "".join(
         f"\nLEFT JOIN (SELECT DISTINCT r FROM {relation(lists[(*path, None)])}) {name} ON {name}.r = x.i"
         for path, name in given.items()

@@ -29,6 +29,7 @@ from hamilton.node import DependencyType, Node
 from headrace.dataflows import tables
 from headrace.errors import UnknownColumn, UsageError
 from headrace.loaders.commit import LoadedTable
+from headrace.loaders.containers import opened
 from headrace.loaders.names import snake_case
 from headrace.loaders.parts import Pace, Partitions, as_values, is_partitioned
 from headrace.loaders.patience import moving
@@ -72,7 +73,8 @@ class Rows:
                 f"The rows of {self._resource!r} were read already, and a generator gives them once. "
                 f"Name the landed table {self._resource!r} as the parameter instead."
             )
-        return iter(stream)
+        # a frame, a dict or bytes are a container to be opened, and iterating them gives something else
+        return iter(stream if isinstance(stream, (list, tuple, Iterator)) else [stream])
 
 
 class _Resource(NodeCreator):
@@ -170,6 +172,10 @@ class _Resource(NodeCreator):
 
         def records(**given: Any) -> Any:
             stream = fn(**given)
+            if stream is None:
+                raise UsageError(f"Resource {name!r} returned None; let it yield records, or return them.")
+            if isinstance(stream, str):  # the whole of the stream, so that it names files
+                return opened(stream)
             has_keys = bool(target.primary_key) and isinstance(stream, Iterator)
             return moving(target.name, stream) if has_keys else stream
 

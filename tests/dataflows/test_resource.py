@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -379,3 +380,54 @@ def test_works_in_a_notebook_cell(warehouse: Warehouse) -> None:
         )
 
         assert size - 1 == result["large"].count().execute()
+
+
+@pytest.mark.parametrize("each", ["", 'each=["all"]'], ids=["whole", "in partitions"])
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param('"orders.jsonl"', id="the name of a file"),
+        pytest.param('Path("orders.jsonl")', id="a path"),
+        pytest.param('b\'{"id": 1}\\n{"id": 2}\'', id="bytes"),
+        pytest.param('pd.DataFrame({"id": [1, 2]})', id="pandas"),
+        pytest.param('pa.table({"id": [1, 2]})', id="Arrow"),
+        pytest.param('{"id": 1, "more": []}, {"id": 2}', id="a tuple"),
+        pytest.param('{0: {"id": 1}, 1: {"id": 2}}.values()', id="a view"),
+        pytest.param("_arriving()", id="an async generator"),
+    ],
+)
+def test_a_container_is_returned(
+    records: str, each: str, make_flow: MakeFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a resource returns may be any container, as what it yields may: its records land, not its keys."""
+    monkeypatch.chdir(tmp_path)
+    Path("orders.jsonl").write_text('{"id": 1}\n{"id": 2}\n', encoding="utf-8")
+    code = f"""
+from pathlib import Path
+import pandas as pd
+import pyarrow as pa
+
+async def _arriving():
+    yield {{"id": 1}}
+    yield {{"id": 2}}
+
+@resource(primary_key="id", write_disposition="merge", {each})
+def orders({"part: str" if each else ""}) -> Any:
+    return {records}
+"""
+    with headrace.run(make_flow("shop", code), into="w.duckdb") as result:
+        assert [(1,), (2,)] == result.warehouse.query("SELECT id FROM shop.orders ORDER BY id")
+
+
+def test_one_dict_is_returned(make_flow: MakeFlow) -> None:
+    """A dict is one record."""
+    flow = make_flow("shop", "@resource\ndef orders() -> Any:\n    return {'id': 7}")
+    with headrace.run(flow, into=":memory:") as result:
+        assert [(7,)] == result.warehouse.query("SELECT id FROM shop.orders")
+
+
+def test_nothing_is_returned(make_flow: MakeFlow) -> None:
+    """A function that forgot to return its records is told so."""
+    flow = make_flow("shop", "@resource\ndef orders() -> Any:\n    [{'id': 1}]")
+    with pytest.raises(UsageError, match="'orders' returned None; let it yield records, or return them"):
+        headrace.run(flow, into=":memory:")

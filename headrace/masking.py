@@ -32,6 +32,8 @@ _SECRET = {
 _KEYS = {"access", "account", "api", "encryption", "private", "secret", "service", "signing"}
 _USER = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)(?=@)")
 _PARAMETER = re.compile(r"(?<=[?&])([\w.\-]+)=([^\s&#'\"]+)")
+_NO_SECRETS = frozenset({"PWD", "OLDPWD"})
+"""The shell's variables for the folder it is in: `pwd` is a password elsewhere."""
 _DEPTH = 3
 _NO_DATA = (type, FunctionType, MethodType, ModuleType)
 
@@ -143,4 +145,8 @@ def _in_text(text: str, secret: bool) -> Iterator[str]:
 
 
 def _of_environment() -> set[str]:
-    return {value for name, value in os.environ.items() if is_secret(name) and len(value) >= SHORTEST}
+    return {
+        value
+        for name, value in os.environ.items()
+        if len(value) >= SHORTEST and name not in _NO_SECRETS and is_secret(name)
+    }

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from headrace.errors import HeadraceError, UsageError, WarehouseLocked, WarehouseUnreadable
+from headrace.errors import HeadraceError, Shortage, UsageError, WarehouseLocked, WarehouseUnreadable
 from headrace.loaders import lock
 from headrace.loaders.shortage import told_of
 from headrace.loaders.sql import literal
@@ -48,6 +48,8 @@ def open_database(path: FilePath | None, *, read_only: bool = False) -> duckdb.D
         except duckdb.Error as error:
             connection.close()
             told = None if "lock" in str(error).lower() else told_of(str(path), path, error)
+            if read_only and not isinstance(told, Shortage):
+                told = None  # a right to write is not what is missing
             raise told or _refused(path, str(error).splitlines()[0]) from error
         if not read_only and _is_readonly(connection):
             connection.close()

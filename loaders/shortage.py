@@ -51,7 +51,7 @@ def check_room(name: str, size: int, folder: FilePath) -> None:
     free, needed = shutil.disk_usage(folder).free, ROOM * size
     if free < needed:
         raise Shortage(
-            f"{name}: the commit needs some {_megabytes(needed)} in {folder}, and {_megabytes(free)} are "
+            f"{name}: the commit needs some {_size(needed)} in {folder.absolute()}, and {_size(free)} are "
             "free. Free some and run again."
         ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -86,10 +86,10 @@ def explained(name: str, place: FilePath | None) -> Iterator[None]:
 
 def told_of(name: str, place: FilePath | None, error: BaseException) -> LoadError | None:
     """Return what an error of the machine means for a load; None if it is none of the machine's."""
-    number, where = _number(error), f" ({place})" if place else ""
+    number, where = _number(error), f" ({place.absolute()})" if place else ""
     if number in _SHORT:
-        free = f", {_megabytes(_free(place))} are free now" if number == errno.ENOSPC and place else ""
-        return Shortage(f"{name}: {_SHORT[number]} and run again{where}{free}: {_first_line(error)}")
+        free = f", {_size(_free(place))} are free now" if number == errno.ENOSPC and place else ""
+        return Shortage(f"{name}: {_SHORT[number]} and run again{where}{free}: {_first_line(error)}.")
     if number in _FORBIDDEN:
         return LoadError(f"{name}: {place} may not be written by this user: {_first_line(error)}")
     return None
@@ -113,8 +113,8 @@ def _free(place: FilePath) -> int:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0].rstrip(".")
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} KB"

@@ -164,7 +164,7 @@ def check_works_again(how: str, into: Path, beside: Path, expected: Contents) ->
 @pytest.mark.parametrize(
     ("prepare", "told"),
     [
-        pytest.param("", r"main\.t: the commit needs some .* MB in .*, and .* MB are free", id="foreseen"),
+        pytest.param("", r"main\.t: the commit needs some .* MB in /.*, and .* [MK]B are free", id="foreseen"),
         pytest.param("from headrace.loaders import shortage; shortage.ROOM = 0",
                      r"main\.t: No space is left on the disk\. Free some and run again", id="met"),
     ],
@@ -350,6 +350,23 @@ def test_a_right_is_missing(others: Path, lock: str, code: int, told: str) -> No
     into.chmod(0o644)
     assert before == contents(into)
     assert ("", 0, "") == load("merge", into, SMALL)
+
+
+def test_a_right_to_read_is_missing(others: Path) -> None:
+    """Who only reads is not told of writing."""
+    into = others / "w.duckdb"
+    assert ("", 0, "") == load("merge", into, SMALL)
+    into.chmod(0)
+    code = f"import os\n{AS_NOBODY}\nheadrace.connect({str(into)!r}).open_readonly()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        r"headrace\.errors\.WarehouseUnreadable: .*w\.duckdb cannot be opened: .*denied", last
+    )
 
 
 def test_a_new_warehouse_where_nothing_may_be_written(others: Path) -> None:

@@ -7,14 +7,17 @@ warehouse open, the disk is full, or the source was silent, broke off or is down
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from headrace import __version__, upkeep, verbs
 from headrace.display import forgiving
-from headrace.errors import FlowError, HeadraceError, UsageError
+from headrace.errors import FlowError, HeadraceError, SourceError, UsageError
 from headrace.reading import TABLE, only_table, open_catalogue, open_readonly, reads, show_result, takes_wait
 
 DEFAULT_WAREHOUSE = "warehouse.duckdb"
@@ -29,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     try:
-        with forgiving():
+        with forgiving(), _plain_warnings():
             options.call(options)
     except HeadraceError as error:
         _tell(error)
@@ -38,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(error)
         return 1
     except KeyboardInterrupt:
-        print("headrace: interrupted; what was not committed is not in the warehouse", file=sys.stderr)
+        undone = "; what was not committed is not in the warehouse" if options.verb == "run" else ""
+        print(f"headrace: interrupted{undone}", file=sys.stderr)
         return 130
     return 0
 
@@ -48,8 +52,28 @@ def _tell(error: Exception) -> None:
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(type(error), error, error.__traceback__)
     print(f"headrace: {error}", file=sys.stderr)
-    if isinstance(error, FlowError) and not os.environ.get(TRACEBACK_VARIABLE):
+    is_of_code = isinstance(error, (FlowError, SourceError)) and error.__cause__ and not error.retryable
+    if is_of_code and not os.environ.get(TRACEBACK_VARIABLE):
         print(f"headrace: {TRACEBACK_VARIABLE}=1 shows where it was raised", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Tell headrace's own warnings as its other messages, without the line of code that they came from."""
+    usual = warnings.formatwarning
+
+    def formatted(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent):
+            return f"headrace: {message}\n"
+        return usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +93,11 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("flow", help="a bundled flow (slack), a file (flow.py) or a module")
     run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: warehouse.duckdb)")
     run.add_argument("--outputs", metavar="NODE,…", help="only these nodes and what they need")
-    run.add_argument("--full", action="store_true", help="read every source from its beginning")
+    run.add_argument(
+        "--full",
+        action="store_true",
+        help="read every source from its beginning; what appends lands its records again",
+    )
     run.add_argument(
         "--workers", type=int, default=8, metavar="N", help="resources to read at a time (default: 8)"
     )

@@ -62,7 +62,10 @@ def add_state(verbs: Subparsers) -> None:
     put.add_argument("value", metavar="JSON", help="such as 17 or '\"2026-01-31\"'")
     put.add_argument("--new", action="store_true", help="also if it was never loaded")
     put.set_defaults(call=_state_set)
-    reset = what.add_parser("reset", help="let the next run of a resource read from the beginning")
+    reset = what.add_parser(
+        "reset",
+        help="let the next run of a resource read from the beginning; one that appends lands its records again",
+    )
     reset.add_argument("resource", metavar="RESOURCE", help=_RESOURCE)
     reset.set_defaults(call=_state_reset)
     for writer in (put, reset):
@@ -88,6 +91,8 @@ def _packages_retry(options: argparse.Namespace) -> None:
 
     path = _path(options)
     chosen = [find(path, options.package)] if options.package else stored(path)
+    if not chosen:
+        sys.stderr.write("There is no package to commit.\n")
     failed = 0
     with open_writable(options) as warehouse:
         _ = warehouse.connection  # opening commits what waits, or says who else has the warehouse
@@ -143,9 +148,14 @@ def _state_reset(options: argparse.Namespace) -> None:
 
 def _path(options: argparse.Namespace) -> Path:
     """Return the file of the warehouse that a call means; it is not opened."""
+    from headrace.loaders.recovery import store_of
     from headrace.loaders.warehouse import connect
 
     path = connect(options.warehouse or default_warehouse()).path
     if path is None:
         raise UsageError("A database in memory keeps no packages.")
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} is a folder; name the warehouse's file in it.")
+    if not path.exists() and not store_of(path).exists():
+        raise UsageError(f"There is no warehouse {str(path)!r}, and there are no packages beside it.")
     return path

@@ -74,7 +74,10 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
                 waiting[table] = keep(folder, str(error))
             else:
                 kept = refuse(folder, store / REFUSED, str(error))
-                warnings.warn(f"A package was refused and is kept in {kept}: {error}", stacklevel=2)
+                warnings.warn(
+                    f"A package was refused and is kept in {kept}: {error} See `headrace packages list`.",
+                    stacklevel=2,
+                )
         else:
             reach("recovery.committed")
             package.drop()

@@ -450,9 +450,29 @@ def test_interrupted(loaded: Path) -> None:
     )
 
     assert (130, "") == (done.returncode, done.stdout)
-    assert ["headrace: interrupted; what was not committed is not in the warehouse"] == (
-        done.stderr.splitlines()
+    assert ["headrace: interrupted"] == done.stderr.splitlines()
+
+
+def test_warnings(here: Path) -> None:
+    """A warning is told like any other message, without a line of headrace's own code."""
+    (here / "two.py").write_text(
+        "from collections.abc import Iterator\nfrom headrace import resource\n"
+        "@resource\ndef a() -> Iterator[dict]:\n    raise ValueError('no a')\n    yield\n"
+        "@resource\ndef b() -> Iterator[dict]:\n    raise ValueError('no b')\n    yield\n",
+        encoding="utf-8",
     )
+    done = subprocess.run(
+        [sys.executable, "-m", "headrace", "run", "two", "--into", "w.duckdb"], cwd=here,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    one, other, hint = done.stderr.splitlines()
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert one.startswith("headrace: Another load failed: two.")
+    assert {"a: record 0: ValueError: no a", "b: record 0: ValueError: no b"} == {
+        line.rpartition("two.")[2] for line in (one, other)
+    }
+    assert "headrace: HEADRACE_TRACEBACK=1 shows where it was raised" == hint
 
 
 def test_as_a_process_that_fails(here: Path) -> None:

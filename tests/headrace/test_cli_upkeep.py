@@ -100,6 +100,24 @@ def test_packages(packages: tuple[Package, Package], capsys: Captured) -> None:
     assert [0, 1] == [row["id"] for row in rows(capsys)]
 
 
+def test_no_packages(here: Path, capsys: Captured) -> None:
+    """Nothing to retry is said, and a misspelt warehouse is no warehouse without packages."""
+    headrace.load([{"id": 0}], "t", into="w.duckdb")
+
+    assert 0 == main(["packages", "retry"])
+    assert "There is no package to commit." in capsys.readouterr().err
+    assert [2, 2, 2] == [
+        main(["packages", "list", "-w", "v.duckdb"]),
+        main(["packages", "drop", "2", "-w", "v.duckdb"]),
+        main(["packages", "list", "-w", "."]),
+    ]
+    *misspelt, folder = capsys.readouterr().err.splitlines()
+    assert misspelt == 2 * [
+        "headrace: There is no warehouse 'v.duckdb', and there are no packages beside it."
+    ]
+    assert folder == "headrace: '.' is a folder; name the warehouse's file in it."
+
+
 def test_packages_while_another_process_writes(
     packages: tuple[Package, Package], capsys: Captured, here: Path
 ) -> None:

@@ -74,7 +74,8 @@ class Rows:
                 f"Name the landed table {self._resource!r} as the parameter instead."
             )
         # a frame, a dict or bytes are a container to be opened, and iterating them gives something else
-        return iter(stream if isinstance(stream, (list, tuple, Iterator)) else [stream])
+        whole: Any = stream
+        return iter(stream if isinstance(stream, (list, tuple, Iterator)) else [whole])
 
 
 class _Resource(NodeCreator):

@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--full",
         action="store_true",
-        help="read every source from its beginning; what appends lands its records again",
+        help="read every source from its beginning; an append lands its records again",
     )
     run.add_argument(
         "--workers", type=int, default=8, metavar="N", help="resources to read at a time (default: 8)"

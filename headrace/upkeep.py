@@ -64,7 +64,7 @@ def add_state(verbs: Subparsers) -> None:
     put.set_defaults(call=_state_set)
     reset = what.add_parser(
         "reset",
-        help="let the next run of a resource read from the beginning; one that appends lands its records again",
+        help="let the next run of a resource read from the beginning; an append lands its records again",
     )
     reset.add_argument("resource", metavar="RESOURCE", help=_RESOURCE)
     reset.set_defaults(call=_state_reset)

@@ -18,7 +18,16 @@ from pathlib import Path
 from headrace import __version__, upkeep, verbs
 from headrace.display import forgiving
 from headrace.errors import FlowError, HeadraceError, SourceError, UsageError
-from headrace.reading import TABLE, only_table, open_catalogue, open_readonly, reads, show_result, takes_wait
+from headrace.reading import (
+    TABLE,
+    WAREHOUSE_VARIABLE,
+    only_table,
+    open_catalogue,
+    open_readonly,
+    reads,
+    show_result,
+    takes_wait,
+)
 
 DEFAULT_WAREHOUSE = "warehouse.duckdb"
 TRACEBACK_VARIABLE = "HEADRACE_TRACEBACK"
@@ -91,7 +100,11 @@ def build_parser() -> argparse.ArgumentParser:
         "run", help="load every resource of a flow and write its transforms", allow_abbrev=False
     )
     run.add_argument("flow", help="a bundled flow (slack), a file (flow.py) or a module")
-    run.add_argument("--into", metavar="WAREHOUSE", help="a path or URL (default: warehouse.duckdb)")
+    run.add_argument(
+        "--into",
+        metavar="WAREHOUSE",
+        help="a path or URL (default: $HEADRACE_WAREHOUSE, else warehouse.duckdb)",
+    )
     run.add_argument("--outputs", metavar="NODE,…", help="only these nodes and what they need")
     run.add_argument(
         "--full",
@@ -138,7 +151,7 @@ def _run(options: argparse.Namespace) -> None:
     from headrace.loaders import lock
     from headrace.loaders.warehouse import connect
 
-    into = options.into or DEFAULT_WAREHOUSE
+    into = options.into or os.environ.get(WAREHOUSE_VARIABLE) or DEFAULT_WAREHOUSE
     # before the libraries that a flow needs, so that who finds it locked leaves at once
     with lock.holding(connect(into).path, options.wait):
         _run_flow(options, into)

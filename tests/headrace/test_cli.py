@@ -105,10 +105,13 @@ def test_inputs_of_a_flow(here: Path, words: list[str]) -> None:
         assert [(2, "x y")] == warehouse.query("SELECT count(*), any_value(shop) FROM shop.orders")
 
 
-def test_run_without_into(here: Path) -> None:
-    """Without `--into` the warehouse is warehouse.duckdb here."""
+def test_run_without_into(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `--into` the warehouse is the one that the environment names, else warehouse.duckdb here."""
     assert 0 == main(["run", "shop", "--size", "1"])
     assert (here / "warehouse.duckdb").is_file()
+    monkeypatch.setenv("HEADRACE_WAREHOUSE", "named.duckdb")
+    assert 0 == main(["run", "shop", "--size", "1"])
+    assert (here / "named.duckdb").is_file()
 
 
 def test_run_some_outputs(here: Path, capsys: Captured) -> None:

@@ -140,7 +140,7 @@ class _Window:
         self._size = size
         value = self._text[self._at : end]
         self._go_to(end)
-        return value.replace(b"\n", b" ").replace(b"\r", b" ")
+        return value.replace(b"\n", b" ")
 
     def _go_to(self, at: int) -> None:
         self.line += self._text.count(b"\n", self._at, at)

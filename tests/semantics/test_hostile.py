@@ -396,3 +396,9 @@ def test_infinities_from_python(warehouse: Warehouse) -> None:
     assert "inf [-inf, nan]" == f"{landed.records(warehouse, 't')[0]['v']} " + str(
         [row["value"] for row in landed.records(warehouse, "t__l")]
     )
+
+
+def test_a_carriage_return_in_a_string(warehouse: Warehouse) -> None:
+    """JSON has no bare carriage return in strings: in an array of many lines it is refused as in one line."""
+    with pytest.raises(SourceError, match=r"record 0 .* is no JSON"):
+        headrace.load(b'[{"v":"a\rb"},\r\n{"v":"c"}\r]', "t", into=warehouse)

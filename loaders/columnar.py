@@ -36,10 +36,21 @@ class ColumnarShredder:
     """Shreds what the reader has parsed, block after block."""
 
     def __init__(
-        self, facts: Facts, watched: Watched = (), required: Sequence[str] = (), *, hashed: bool = False
-    ) -> None:
+        self, facts: Facts, watched: Watched = (), telling: Collection[Path] = (),
+        required: Sequence[str] = (), *, hashed: bool = False,
+    ) -> None:  # fmt: skip
+        """Say what is known and needed.
+
+        Args:
+            facts: Learns the tables, columns and kinds that turn up.
+            watched: Where each string counts.
+            telling: Paths, from the record's root, where it matters whether JSON has 1 or 1.0.
+            required: Keys, or columns by their names, in which every record needs a value.
+            hashed: Whether the rows of the root table get the hash of their line, `h`.
+        """
         self._facts = facts
         self._watched = frozenset(watched)
+        self._telling = telling
         self._required = required
         self._hashed = hashed
 
@@ -67,6 +78,13 @@ class ColumnarShredder:
             return None
         ordinals = np.arange(first, first + table.num_rows, dtype=np.int64)
         return _Block(self._facts, self._watched).tables(table.combine_chunks(), ordinals)
+
+    def unfit(self, parsed: pa.Table) -> list[int]:
+        """Return the positions of the rows of JSON that the exact lane has to take."""
+        unfit = set(self.without_key(parsed))
+        for path in self._telling:
+            unfit.update(_whole_fractions(parsed, path))
+        return sorted(unfit)
 
     def without_key(self, parsed: pa.Table) -> list[int]:
         """Return the positions of the rows that lack a value of their key."""
@@ -135,8 +153,7 @@ class _Block:
         if len(items) == 0:
             return
         child = self._facts.table((*table.path, *path, None), table.path)
-        parents = _numpy(pc.list_parent_indices(array), np.int64)
-        starts = _numpy(array.offsets, np.int32).astype(np.int64)
+        parents, indices = _places(array, len(items))
         position = np.arange(len(items), dtype=np.int64)
         child_ordinals, child_roots = position + child.rows, roots[parents]
         child.rows += len(items)
@@ -144,7 +161,7 @@ class _Block:
             "i": _int64(child_ordinals),
             "p": _int64(ordinals[parents]),
             "r": _int64(child_roots),
-            "n": _int64(position - (starts[parents] - starts[0])),
+            "n": _int64(indices),
         }
         self._value(child, columns, (), items, child_ordinals, child_roots)
         self._tables[child.path] = pa.table(columns)
@@ -242,6 +259,38 @@ def _at(parsed: pa.Table, path: Path) -> pa.Array | None:
             columns = {user_key(name): field for name, field in fields.items() if not is_mark(name)}
     is_value = column is not None and not pa.types.is_nested(column.type)
     return column if is_value else None
+
+
+def _whole_fractions(parsed: pa.Table, path: Path) -> list[int]:
+    """Return the positions of the rows with a 1 or 1.0 at a path, where these were read as one."""
+    arrays = dict(zip(parsed.column_names, map(_one_chunk, parsed.columns), strict=True))
+    rows = np.arange(parsed.num_rows)
+    array: pa.Array | None = None
+    for step in path:
+        if step is None and array is not None and pa.types.is_list(array.type):
+            items = array.flatten()
+            rows, array = rows[_places(array, len(items))[0]], items
+        else:
+            array = next((one for name, one in arrays.items() if user_key(name) == step), None)
+        if array is None:
+            return []
+        is_struct = pa.types.is_struct(array.type)
+        names = [field.name for field in array.type] if is_struct else []
+        arrays = dict(zip(names, array.flatten() if is_struct else [], strict=True))
+    if array is None or not pa.types.is_floating(array.type):
+        return []
+    whole = pc.equal(array, pc.trunc(array)).to_pylist()
+    return [int(row) for row, is_whole in zip(rows, whole, strict=True) if is_whole]
+
+
+def _places(array: pa.ListArray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each of the `count` items of some lists the position of its list, and its own in it."""
+    lengths = np.diff(_numpy(array.offsets, np.int32)).astype(np.int64)
+    if lengths.sum() != count:  # a list that is null hides items
+        lengths[array.is_null().to_pylist()] = 0
+    firsts = np.cumsum(lengths) - lengths
+    parents = np.repeat(np.arange(len(array), dtype=np.int64), lengths)
+    return parents, np.arange(count, dtype=np.int64) - firsts[parents]
 
 
 def _one_chunk(column: pa.ChunkedArray | pa.Array) -> pa.Array:

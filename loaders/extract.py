@@ -201,8 +201,11 @@ class _Shredding:
             from headrace.loaders.columnar import ColumnarShredder  # here: these import pyarrow
             from headrace.loaders.pipeline import Pipeline
 
+            target = self._writer.target
+            telling = self._before.telling(frozen=target.contract.types != "evolve")
+            telling |= {path for path, type_ in target.hints().items() if type_ == "VARCHAR"}
             shredder = ColumnarShredder(
-                self._writer.facts, self._before.times(), self._required, hashed=self._hashed
+                self._writer.facts, self._before.times(), telling, self._required, hashed=self._hashed
             )
             self._pipeline = Pipeline(shredder, self._writer.add_tables, self._shred_exactly)
         return self._pipeline

@@ -63,8 +63,9 @@ class Pipeline:
         """
         if not first:
             self._learn_from(text)
-        missing = self._shredder.without_key
-        parsed = self._parsers.submit(parse, text, count, self._known.copy(), missing)
+        # pins put their columns first, so the block that most columns come from is read without
+        known = self._known.copy() if first else Known(shapes=self._known.shapes)
+        parsed = self._parsers.submit(parse, text, count, known, self._shredder.unfit)
         self._blocks.append(_Block(first, text, parsed))
         while len(self._blocks) > _PARSERS:
             self._flatten(self._blocks.popleft())

@@ -6,7 +6,8 @@ What pyarrow would get wrong is found and left to the exact lane, line by line:
 * a path that holds two shapes (a number here, an object there): it refuses and names the path;
 * a null inside a list, which pyarrow 26 turns into a zero when it comes first;
 * integers past 64 bits, or past 2**53 beside fractions, and fractions of more digits than a double has,
-  which it rounds.
+  which it rounds;
+* `Inf` and `-NaN`, which are no JSON even where NaN and Infinity are let through.
 
 Strings that read as times are pinned to be strings: pyarrow would drop their offsets. Values that JSON
 lacks come marked (see `marks`) and need no care: a mark is an object with one key.
@@ -18,6 +19,7 @@ the speed of memory; a regular expression only sees the lines where one of them 
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,15 +35,17 @@ import pyarrow.json as pj
 from headrace.loaders.kinds import SAFE_INT
 from headrace.loaders.marks import exact_json
 
-FindMissing = Callable[[pa.Table], Sequence[int]]
-"""Returns the positions of the rows of a parsed table that lack their key."""
+FindUnfit = Callable[[pa.Table], Sequence[int]]
+"""Returns the positions of the rows of a parsed table that the exact lane has to take."""
 
 _CONFLICT = re.compile(r"Column\((?P<path>.*)\) changed from (?P<old>\w+) to (?P<new>\w+)")
 _LONG_INTEGER = re.compile(rb"[:\[,]\s*-?\d{16,}\s*[,}\]]|\d[eE]\+?\d{3}")
-_LONG_FRACTION = re.compile(rb"[:\[,]\s*-?(?=\d+\.)[\d.]{19}")
-_DIGITS = bytes(0x30 if chr(code) in "0123456789." else 0x20 for code in range(256))
+_LONG_FRACTION = re.compile(rb"[:\[,]\s*-?(?:(?=\d+\.)[\d.]{19}|\d{18,}[eE])")
+_DIGITS = bytes(0x30 if chr(code) in "0123456789.eE" else 0x20 for code in range(256))
 _LONG_RUN = b"0" * 19
 _NULL = re.compile(b"null")
+_NO_NUMBERS = {b"Inf": re.compile(b"Inf(?!inity)"), b"-NaN": re.compile(b"-NaN")}
+"""Words that may be no JSON, by what to search for first: one pattern for all would be slow."""
 _OPENINGS = {
     "string": rb'"', "number": rb"[-\d]", "boolean": rb"[tf]", "object": rb"\{", "array": rb"\[",
 }  # fmt: skip
@@ -67,14 +71,19 @@ class Shape:
     def candidates(self, lines: _Lines) -> set[int]:
         """Return the numbers of the lines that may have it: the key may stand elsewhere too."""
         key = next(step for step in reversed(self.steps) if step is not None)
-        opening = _OPENINGS.get(self.name, b"")
+        opening = _OPENINGS["array" if self.steps[-1] is None else self.name]
         pattern = re.compile(re.escape(orjson.dumps(key)) + rb"\s*:\s*" + opening)
         return lines.at(match.start() for match in pattern.finditer(lines.text))
 
     def lines(self, lines: _Lines, candidates: set[int]) -> set[int]:
-        """Return those candidates that do have it; all, if the place cannot be found again."""
-        has = {at for at in candidates if _has_shape(exact_json(lines.line(at)), self.steps, self.name)}
-        return has or candidates
+        """Return those candidates that do have it, or are no JSON."""
+        return {at for at in candidates if self._is_in(lines.line(at))}
+
+    def _is_in(self, line: bytes) -> bool:
+        try:
+            return _has_shape(exact_json(line), self.steps, self.name)
+        except ValueError:
+            return True  # the exact lane says what is wrong
 
 
 def _has_shape(value: Any, steps: Sequence[str | None], name: str) -> bool:
@@ -125,14 +134,14 @@ class Parsed:
     known: Known = field(default_factory=Known)
 
 
-def parse(text: bytes, count: int, known: Known, missing: FindMissing) -> Parsed:
+def parse(text: bytes, count: int, known: Known, unfit: FindUnfit) -> Parsed:
     r"""Parse a block of lines, as far as that is exact. Threads may parse different blocks at once.
 
     Args:
         text: The lines, a new line between two.
         count: How many there are.
         known: What earlier blocks taught; this one adds to it.
-        missing: Finds the rows that lack their key: they are left to the exact lane as well.
+        unfit: Finds rows that are to be left to the exact lane as well.
 
     >>> parsed = parse(b'{"a":1}\n{"a":[null]}\n{"a":2}', 3, Known(), lambda table: [])
     >>> parsed.odd, parsed.parts[0][1].to_pylist()
@@ -146,7 +155,7 @@ def parse(text: bytes, count: int, known: Known, missing: FindMissing) -> Parsed
         if len(candidates) < count // 2:  # else the tide has turned, and the others are the odd ones
             odd |= shape.lines(lines, candidates)
     kept = [at for at in range(count) if at not in odd] if odd else range(count)
-    _parse(lines, kept, odd, parsed, missing)
+    _parse(lines, kept, odd, parsed, unfit)
     parsed.odd.sort()
     return parsed
 
@@ -194,15 +203,19 @@ def _odd_places(text: bytes, lines: _Lines) -> Iterator[int]:
         yield from (int(lines.starts[at]) for at in range(lines.count) if not _is_text(lines.line(at)))
     nulls = text.count(b"null")
     if nulls and nulls != text.count(b":null") + text.count(b": null"):
-        yield from (place for match in _NULL.finditer(text) if _is_item(text, place := match.start()))
+        yield from (place for match in _NULL.finditer(text) if _follows(b"[,", text, place := match.start()))
+    for word, pattern in _NO_NUMBERS.items():
+        if word in text:
+            found = (match.start() for match in pattern.finditer(text))
+            yield from (place for place in found if _follows(b":[,-", text, place))
 
 
-def _is_item(text: bytes, place: int) -> bool:
-    """Tell whether a null may stand in a list: after a bracket or a comma."""
+def _follows(marks: bytes, text: bytes, place: int) -> bool:
+    """Tell whether one of some marks stands before a place; white space does not count."""
     before = place - 1
-    while text[before] in b" \t":
+    while text[before] in b" \t\r":
         before -= 1
-    return text[before] in b"[,"
+    return text[before] in marks
 
 
 def _is_text(text: bytes) -> bool:
@@ -213,13 +226,11 @@ def _is_text(text: bytes) -> bool:
     return True
 
 
-def _parse(
-    lines: _Lines, kept: Sequence[int], odd: set[int], parsed: Parsed, missing: FindMissing
-) -> None:  # fmt: skip
+def _parse(lines: _Lines, kept: Sequence[int], odd: set[int], parsed: Parsed, unfit: FindUnfit) -> None:
     for _ in range(_MOST_RETRIES):
         if not kept:
             break
-        table, offenders = _attempt(lines, kept, parsed.known, missing)
+        table, offenders = _attempt(lines, kept, parsed.known, unfit)
         if table is not None:
             parsed.parts.append((np.asarray(kept, dtype=np.int64), table))
             parsed.odd.extend(odd)
@@ -233,12 +244,12 @@ def _parse(
         return
     # refused without a reason: halved until what is at fault is found
     half = len(kept) // 2
-    _parse(lines, kept[:half], odd, parsed, missing)
-    _parse(lines, kept[half:], set(), parsed, missing)
+    _parse(lines, kept[:half], odd, parsed, unfit)
+    _parse(lines, kept[half:], set(), parsed, unfit)
 
 
 def _attempt(
-    lines: _Lines, kept: Sequence[int], known: Known, missing: FindMissing
+    lines: _Lines, kept: Sequence[int], known: Known, unfit: FindUnfit
 ) -> tuple[pa.Table | None, set[int]]:
     """Return the parsed lines, or None and the numbers of those that stand in the way."""
     text = lines.joined(kept)
@@ -257,8 +268,8 @@ def _attempt(
             rounded |= {at for at in kept if _LONG_INTEGER.search(lines.line(at))}
         if rounded := rounded.intersection(kept):
             return None, rounded
-    without_key = missing(table)
-    return (None, {kept[at] for at in without_key}) if without_key else (table, set())
+    left = unfit(table)
+    return (None, {kept[at] for at in left}) if left else (table, set())
 
 
 def _long_runs(text: bytes) -> Iterator[int]:
@@ -288,13 +299,15 @@ def _offenders(message: str, lines: _Lines, kept: set[int], known: Known) -> set
     steps = tuple(None if step == "[]" else step for step in conflict["path"].split("/") if step)
     if not any(steps):
         return set()
-    named = ["array"] if steps[-1] is None else [conflict["old"], conflict["new"]]
-    found = {shape: shape.candidates(lines) & kept for shape in (Shape(steps, name) for name in named)}
+    shapes = [Shape(steps, name) for name in (conflict["old"], conflict["new"]) if name in _TYPES]
+    found = {shape: shape.candidates(lines) & kept for shape in shapes}
+    if steps[-1] is None:  # all lists of this key are candidates
+        found = {shape: shape.lines(lines, candidates) for shape, candidates in found.items()}
     rarer = min((shape for shape in found if found[shape]), key=lambda one: len(found[one]), default=None)
     if rarer is None:
         return set()
     known.shapes |= {rarer}
-    return rarer.lines(lines, found[rarer])
+    return rarer.lines(lines, found[rarer]) or found[rarer]  # the key may stand elsewhere, or twice
 
 
 def _holds_rounded(table: pa.Table) -> bool:
@@ -310,7 +323,8 @@ def _largest(array: pa.Array) -> float:
     if not pa.types.is_floating(array.type) or array.null_count == len(array):
         return 0.0
     bounds = pc.min_max(array)
-    return float(max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py())))
+    largest = float(max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py())))
+    return 0.0 if math.isnan(largest) else largest  # nothing but NaN
 
 
 def _has_type(schema: Any, wanted: Any) -> bool:

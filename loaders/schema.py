@@ -14,6 +14,7 @@ HASH: Path = (None, "hash")
 VERSIONED: dict[Path, str] = {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", HASH: "BIGINT"}
 """The columns of a table that keeps versions, `scd2`, with their types."""
 
+_WHOLE = ("BIGINT", "HUGEINT")
 _CHILD_SYSTEM = dict.fromkeys(SYSTEM_COLUMNS, "BIGINT")
 _ROOT_SYSTEM = dict.fromkeys(("_hr_id", "_hr_load_id"), "BIGINT")
 
@@ -98,6 +99,19 @@ class RootSchema:
             for table in self.tables.values()
             for column in table.columns
             if column.kinds == {"json"} and column.declared is None
+        }
+
+    def telling(self, *, frozen: bool) -> set[Path]:
+        """Return the paths, from the record's root, where it matters whether JSON has 1 or 1.0.
+
+        Args:
+            frozen: Whether a contract keeps whole numbers from becoming fractions.
+        """
+        return {
+            (*table.path, *column.path)
+            for table in self.tables.values()
+            for column in table.columns
+            if column.declared == "VARCHAR" or (frozen and not column.declared and column.type in _WHOLE)
         }
 
     def times(self) -> set[tuple[Path, Path]]:

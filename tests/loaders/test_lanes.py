@@ -10,16 +10,19 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.errors import SourceError
 from headrace.loaders import extract
+from headrace.loaders.contract import Contract
 from headrace.loaders.records import Record
 from headrace.loaders.sql import ident
 from headrace.loaders.target import Target
@@ -80,13 +83,13 @@ NUMBERS = st.sampled_from([None, 1, 0.5, True, *LARGE, Decimal("1.50"), math.nan
 BLOCKS = st.sampled_from([1, 60, extract.BLOCK])
 
 
-def through(batches: Batches, *, small: int, block: int) -> Landed:
+def through(batches: Sequence[Any], *, small: int, block: int, **landing: Any) -> Landed:
     """Load each batch into one table, with the sizes that decide on a lane, and return what landed."""
     with pytest.MonkeyPatch.context() as sizes, Warehouse() as warehouse:
         sizes.setattr(extract, "SMALL", small)
         sizes.setattr(extract, "BLOCK", block)
         for batch in batches:
-            warehouse.load(batch, Target("t"))
+            warehouse.load(batch, Target("t", **landing))
         return {table: describe(warehouse, table) for table in by_depth(warehouse)}
 
 
@@ -136,9 +139,9 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
     return {name: f"{type(v).__name__} {v}" for name, v in row.items() if v is not None}
 
 
-def assert_lanes_agree(batches: Batches, block: int) -> None:
-    exact = through(batches, small=1 << 40, block=extract.BLOCK)
-    columnar = through(batches, small=0, block=block)
+def assert_lanes_agree(batches: Sequence[Any], block: int, **landing: Any) -> None:
+    exact = through(batches, small=1 << 40, block=extract.BLOCK, **landing)
+    columnar = through(batches, small=0, block=block, **landing)
 
     assert exact == columnar
 
@@ -214,6 +217,72 @@ def test_the_reader_does_not_crash(name: str) -> None:
 def test_met_before(batches: Batches) -> None:
     """What once set the lanes apart."""
     assert_lanes_agree(batches, extract.BLOCK)
+
+
+JSON_LINES: dict[str, list[str]] = {
+    # texts that pyarrow reads otherwise than JSON is meant, one load each
+    "a null in a list, after a carriage return": ['{"v":[\r null,1]}', '{"v":[2,\rnull]}'],
+    "a long number with an exponent": ['{"v":123456789012345678e-5}', '{"v":0.5}'],
+    "a rounded integer beside NaN": [
+        '{"s":{"x":NaN,"y":0.5}}', '{"s":{"x":NaN,"y":9007199254740993}}',
+    ],
+    "a list that mixes, among many": ['{"v":[1,"a"]}', *['{"v":[1]}'] * 9],
+    "keys that are hard to search for": [
+        r'{"\u0061":1}', '{"a":"x"}', r'{"a\"b":1}', r'{"a\"b":"x"}', '{"a/b":1}', '{"a/b":[1]}',
+        r'{"a\/b":true}', '{"[]":1}', '{"[]":{"b":1}}', r'{"a\\":1}', r'{"a\\":"x"}', '{"":1}', '{"":"x"}',
+    ],
+    "keys of one name, one a time": ['{"a b":1,"a_b":"2026-01-31"}'] * 3,
+    "keys that come twice": ['{"v":1}', '{"v":1,"v":null}', '{"v":"a","v":1}', r'{"v":2,"\u0076":3}'],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("block", [1, extract.BLOCK])
+@pytest.mark.parametrize("name", JSON_LINES)
+def test_json_as_text(name: str, block: int) -> None:
+    """What JSON can say in more than one way lands the same."""
+    assert_lanes_agree(["\n".join(JSON_LINES[name]).encode()], block)
+
+
+@pytest.mark.parametrize("block", [1, 40, extract.BLOCK])
+@pytest.mark.parametrize(
+    "landing",
+    [
+        {"columns": {"v": "VARCHAR", "l[].v": "VARCHAR", "m[][]": "VARCHAR"}},
+        {"contract": Contract(types="quarantine")},
+        {"contract": Contract(types="discard_value")},
+    ],
+)
+def test_whole_numbers_beside_fractions(landing: dict[str, Any], block: int) -> None:
+    """A 1 beside a 0.5 stays a whole number where that shows: as text, and before a contract."""
+    whole = [{"v": 1, "l": [{"v": 2}], "m": [[3]]}, {"v": None, "l": []}]
+    mixed = [*whole, {"v": 0.5, "l": [{}, {"v": 1.0}, {"v": 4}], "m": [[], [0.5, 6]]}, *whole]
+
+    assert_lanes_agree([whole, mixed], block, **landing)
+
+
+@pytest.mark.parametrize("number", ["Inf", "-Inf", "-NaN"])
+def test_numbers_that_are_no_json(number: str) -> None:
+    """What JSON has no word for is refused with its place, and words like it in texts are let be."""
+    lines = ['{"v":0.5,"w":"Info: -NaN"}', f'{{"v": {number}}}']
+    with pytest.raises(SourceError, match=r"record 1 \(bytes:2\) is no JSON"):
+        through(["\n".join(lines).encode()], small=0, block=extract.BLOCK)
+
+
+def test_no_json_beside_two_shapes() -> None:
+    """A broken line is named although another line stands in the reader's way first."""
+    lines = b'{"v":1}\n{"v":1}\n{"v":1}\n{"v":"a"}\n{"v":"b" x}'
+    with pytest.raises(SourceError, match=r"record 4 \(bytes:5\) is no JSON"):
+        through([lines], small=0, block=extract.BLOCK)
+
+
+def test_items_that_a_null_hides() -> None:
+    """A list that is null in an Arrow table may still cover items: they are no rows."""
+    offsets = pa.array([0, 2, 4, 5], pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, pa.array([1, 2, 3, 4, 5]), mask=pa.array([False, True, False]))
+    table = pa.table({"k": [1, 2, 3], "l": lists})
+
+    assert_lanes_agree([table.to_pylist()], extract.BLOCK)
+    assert through([table], small=0, block=1) == through([table.to_pylist()], small=1 << 40, block=1)
 
 
 @pytest.mark.slow

@@ -197,8 +197,11 @@ class _Lines:
 
 def _odd_places(text: bytes, lines: _Lines) -> Iterator[int]:
     """Yield a place in each line that pyarrow must not see."""
-    starts = lines.starts[:-1]
-    yield from starts[np.frombuffer(text, dtype=np.uint8)[starts] != ord("{")].tolist()
+    # a line is one object, from its brace to its brace: what is not might be read together with the next
+    starts, ends = lines.starts[:-1], lines.starts[1:] - 2
+    characters = np.frombuffer(text, dtype=np.uint8)
+    is_object = (characters[starts] == ord("{")) & (characters[ends] == ord("}"))
+    yield from starts[~is_object].tolist()
     if not text.isascii() and not _is_text(text):
         yield from (int(lines.starts[at]) for at in range(lines.count) if not _is_text(lines.line(at)))
     nulls = text.count(b"null")

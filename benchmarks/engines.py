@@ -215,12 +215,18 @@ ENGINES: dict[str, Callable[[Job], Work]] = {
 }
 FORMS = ("jsonl", "dicts", "arrow")
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Load one file with one engine, and tell how long it took.")
+
+def takes_load(parser: argparse.ArgumentParser) -> None:
+    """Give a command the arguments that say which load is meant."""
     parser.add_argument("engine", choices=ENGINES)
     parser.add_argument("kind", choices=generators.KINDS)
     parser.add_argument("form", choices=FORMS)
     parser.add_argument("rows", type=int)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Load one file with one engine, and tell how long it took.")
+    takes_load(parser)
     parser.add_argument("--into", type=Path, required=True, help="the folder of the database")
     given = parser.parse_args()
     clock.timed(ENGINES[given.engine](Job(given.kind, given.form, given.rows, given.into)))

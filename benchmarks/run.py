@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import checks, generators
-from benchmarks.engines import ENGINES, FORMS
+from benchmarks.engines import takes_load
 
 _SAMPLES_A_SECOND = 20
 _POINTS = 300
@@ -183,10 +183,7 @@ def _thinned(curve: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure one load by one engine.")
-    parser.add_argument("engine", choices=ENGINES)
-    parser.add_argument("kind", choices=generators.KINDS)
-    parser.add_argument("form", choices=FORMS)
-    parser.add_argument("rows", type=int)
+    takes_load(parser)
     parser.add_argument("--timeout", type=float, default=3600)
     given = parser.parse_args()
     case = load_case("run", given.engine, given.kind, given.form, given.rows)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
-
-from hamilton.lifecycle.api import NodeExecutionMethod
+from collections.abc import Iterator
 
 from headrace.errors import FlowError, HeadraceError
 
@@ -27,14 +24,3 @@ def named(node: str) -> Iterator[None]:
     except Exception as error:
         first = next(iter(str(error).strip().splitlines()), "")
         raise FlowError(f"{node}: {type(error).__name__}: {first}".removesuffix(": ")) from error
-
-
-class NamedFailures(NodeExecutionMethod):
-    """A Hamilton adapter under which each node's failure is a `FlowError`; `headrace.run` uses it always."""
-
-    def run_to_execute_node(
-        self, *, node_name: str, node_callable: Callable[..., Any], node_kwargs: dict[str, Any], **_: Any
-    ) -> Any:
-        """Call a node; Hamilton calls this."""
-        with named(node_name):
-            return node_callable(**node_kwargs)

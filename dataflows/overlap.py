@@ -22,9 +22,9 @@ from headrace.masking import masked
 
 
 class OverlappedLoads(NodeExecutionMethod):
-    """A Hamilton adapter that gives each load a thread; `headrace.run` uses it always.
+    """A Hamilton adapter that gives each load a thread and names the node that fails; runs always have it.
 
-    Under it the result of a load is a future; see `settled`.
+    Under it the result of a load is a future, see `settled`; not so where one load runs at a time.
 
     Attributes:
         most: How many loads run at a time.

@@ -17,11 +17,10 @@ import ibis.expr.types as ir
 from hamilton import driver
 from hamilton.driver import Driver, Variable
 from hamilton.htypes import check_input_type
-from hamilton.lifecycle.api import NodeExecutionMethod
 
 from headrace.dataflows import tables
 from headrace.dataflows.checks import DefinitionChecks
-from headrace.dataflows.failures import NamedFailures, named
+from headrace.dataflows.failures import named
 from headrace.dataflows.flows import find_flow
 from headrace.dataflows.notify import subscribers
 from headrace.dataflows.overlap import OverlappedLoads, settled
@@ -73,13 +72,13 @@ def build(flow: Flow, config: Mapping[str, Any] | None = None) -> Driver:
     Raises:
         UsageError: There is no such flow, or a definition in it cannot work.
     """
-    return _build(_modules(flow), config or {}, NamedFailures())
+    return _build(_modules(flow), config or {}, OverlappedLoads(1))
 
 
 def _build(
-    modules: Sequence[ModuleType], config: Mapping[str, Any], execution: NodeExecutionMethod
+    modules: Sequence[ModuleType], config: Mapping[str, Any], loads: OverlappedLoads
 ) -> Driver:  # fmt: skip
-    builder = driver.Builder().with_modules(*modules).with_adapters(DefinitionChecks(), execution)
+    builder = driver.Builder().with_modules(*modules).with_adapters(DefinitionChecks(), loads)
     with _quiet_hamilton():
         return builder.with_config(dict(config)).build()
 

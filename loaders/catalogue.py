@@ -27,6 +27,7 @@ from headrace.loaders import quarantine
 from headrace.loaders.evolve import AddColumn, Change, CreateTable, Plan
 from headrace.loaders.names import Path, show
 from headrace.loaders.package import Package
+from headrace.loaders.queries import number
 from headrace.loaders.schema import Column, RootSchema, Table
 from headrace.loaders.sql import Value, insert_values, literal
 from headrace.loaders.target import Target
@@ -87,11 +88,12 @@ class Counts:
 
 def exists(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether the warehouse has a catalogue: false before its first load."""
-    found = connection.execute(
+    found = number(
+        connection,
         "SELECT count(*) FROM duckdb_schemas() "
-        f"WHERE schema_name = '{SCHEMA}' AND database_name = current_database()"
-    ).fetchone()
-    return bool(found and found[0])
+        f"WHERE schema_name = '{SCHEMA}' AND database_name = current_database()",
+    )
+    return found > 0
 
 
 def read_schema(connection: duckdb.DuckDBPyConnection, schema: str, root: str) -> RootSchema:
@@ -194,23 +196,25 @@ def find_column(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, 
 
 def _is_there(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     """Tell whether the warehouse has a table or view of this name, whoever made it."""
-    found = connection.execute(
+    found = number(
+        connection,
         "SELECT count(*) FROM information_schema.tables WHERE table_catalog = current_database() "
         f"AND {literal(name)} IN (table_schema || '.' || table_name, "
-        "CASE WHEN table_schema = 'main' THEN table_name END)"
-    ).fetchone()
-    return bool(found and found[0])
+        "CASE WHEN table_schema = 'main' THEN table_name END)",
+    )
+    return found > 0
 
 
 def is_landed(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
     """Tell whether loads write a table of this name; DuckDB's names ignore case."""
     if not exists(connection):
         return False
-    found = connection.execute(
+    found = number(
+        connection,
         f"SELECT count(*) FROM {SCHEMA}.tables WHERE lower(table_schema) = {literal(schema.lower())} "
-        f"AND lower(table_name) = {literal(table.lower())}"
-    ).fetchone()
-    return bool(found and found[0])
+        f"AND lower(table_name) = {literal(table.lower())}",
+    )
+    return found > 0
 
 
 def find_load(connection: duckdb.DuckDBPyConnection, package: str) -> int | None:
@@ -223,8 +227,7 @@ def find_load(connection: duckdb.DuckDBPyConnection, package: str) -> int | None
 
 def next_load(connection: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the next load, from 1."""
-    row = connection.execute(f"SELECT coalesce(max(load_id), 0) + 1 FROM {SCHEMA}.loads").fetchone()
-    return int(row[0]) if row else 1
+    return number(connection, f"SELECT coalesce(max(load_id), 0) + 1 FROM {SCHEMA}.loads")
 
 
 def check_load(connection: duckdb.DuckDBPyConnection, load: int) -> None:
@@ -242,11 +245,12 @@ def loaded_since(connection: duckdb.DuckDBPyConnection, target: Target, moment: 
     """Tell whether a load of a root table began after this time."""
     if not exists(connection):
         return False
-    found = connection.execute(
+    found = number(
+        connection,
         f"SELECT count(*) FROM {SCHEMA}.loads WHERE table_schema = {literal(target.schema)} "
-        f"AND table_name = {literal(target.table)} AND started > {literal(utc(moment))}"
-    ).fetchone()
-    return bool(found and found[0])
+        f"AND table_name = {literal(target.table)} AND started > {literal(utc(moment))}",
+    )
+    return found > 0
 
 
 def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:

@@ -22,6 +22,7 @@ from headrace.loaders.judge import remaining, requirements, violations, without
 from headrace.loaders.names import Path, find_key, parse_hint, snake_case
 from headrace.loaders.package import Package
 from headrace.loaders.quarantine import Aside
+from headrace.loaders.queries import number
 from headrace.loaders.schema import RootSchema, Table
 from headrace.loaders.shortage import told_of
 from headrace.loaders.sql import Staged
@@ -124,11 +125,11 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     reach("commit.cleared")
     rows = {}
     for one in staged.values():
-        rows[one.plan.table.name] = _one(connection, _insert(package, one, staged, merge, load_id))
+        rows[one.plan.table.name] = number(connection, _insert(package, one, staged, merge, load_id))
         reach("commit.rows")
     loaded = rows[planned.root.table.name]
     if merge is not None:
-        loaded += _one(connection, f"SELECT count(*) FROM {WINNERS} WHERE gone")
+        loaded += number(connection, f"SELECT count(*) FROM {WINNERS} WHERE gone")
     for table in _temporary(connection):
         connection.execute(f"DROP TABLE temp.main.{sql.ident(table)}")
 
@@ -172,7 +173,7 @@ def _judged(
 
 
 def _any(connection: duckdb.DuckDBPyConnection, staged: Staged, where: str) -> bool:
-    return bool(_one(connection, f"SELECT EXISTS (SELECT 1 FROM {sql.relation(staged)} WHERE {where})"))
+    return bool(number(connection, f"SELECT EXISTS (SELECT 1 FROM {sql.relation(staged)} WHERE {where})"))
 
 
 def _staged(package: Package, one: TablePlan, left_out: str | None) -> Staged:
@@ -317,8 +318,3 @@ def _temporary(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def _run(connection: duckdb.DuckDBPyConnection, statements: Sequence[str]) -> None:
     for statement in statements:
         connection.execute(statement)
-
-
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0

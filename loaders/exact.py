@@ -1,7 +1,7 @@
 """The exact lane: lines to rows, one value at a time, in plain Python.
 
 Guarantees: this lane *is* the semantics. Whatever a record holds, each value becomes one cell of one row,
-under the kind that `infer` gives it. Costs: some 5 to 15 MB/s, and no import beyond orjson; so it takes
+under the kind that `infer` gives it. Costs: some 10 to 25 MB/s, and no import beyond orjson; so it takes
 small loads whole and, of large ones, the records that the columnar lane would get wrong.
 """
 

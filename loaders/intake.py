@@ -132,14 +132,15 @@ class Intake:
                     lines.append(line)
                     self.records += 1
                     size += len(line)
-                    if size < _GATHERED and len(lines) < _REPORT_EVERY:
-                        continue
+                    if size >= _GATHERED or len(lines) >= _REPORT_EVERY:
+                        yield _joined(lines)
+                        self.on_rows(self.records)
+                        lines, size = [], 0
+                    continue
                 if lines:
-                    yield RawLines(b"\n".join(lines), len(lines), "")
+                    yield _joined(lines)
                     self.on_rows(self.records)
                     lines, size = [], 0
-                if is_plain and type(item) is dict:
-                    continue
                 if isinstance(item, _MARKS):
                     if self._note(item):
                         yield CUT
@@ -154,7 +155,7 @@ class Intake:
                     yield line
                     self._counted(1)
             if lines:
-                yield RawLines(b"\n".join(lines), len(lines), "")
+                yield _joined(lines)
         except HeadraceError:
             raise
         except Exception as error:
@@ -320,6 +321,10 @@ class Intake:
             )
         self._rose = True
         self._safe = self.cursor
+
+
+def _joined(lines: list[bytes]) -> RawLines:
+    return RawLines(b"\n".join(lines), len(lines), "")
 
 
 def _is_greater(value: Any, other: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError, Shortage, UsageError, WarehouseLocked, WarehouseUnreadable
 from headrace.loaders import lock
+from headrace.loaders.queries import number
 from headrace.loaders.shortage import told_of
 from headrace.loaders.sql import literal
 
@@ -95,10 +96,8 @@ _locks_guard = threading.Lock()
 
 
 def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:
-    row = connection.execute(
-        f"SELECT readonly FROM duckdb_databases() WHERE database_name = '{CATALOG}'"
-    ).fetchone()
-    return bool(row and row[0])
+    found = f"FROM duckdb_databases() WHERE database_name = '{CATALOG}' AND readonly"
+    return bool(number(connection, f"SELECT count(*) {found}"))
 
 
 def _refused(path: FilePath, reason: str) -> HeadraceError:

@@ -16,6 +16,7 @@ from headrace.loaders.judge import Lack, Violation
 from headrace.loaders.kinds import decode
 from headrace.loaders.names import Path, show
 from headrace.loaders.package import RAW, REJECTED, Package
+from headrace.loaders.queries import number
 from headrace.loaders.sql import Staged, ident, insert_values, json_lines, literal, misfit, relation
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def put_aside(
     rejected = _keep_rejected(connection, package, load_id)
     kept = [violation for violation in found if violation.mode == "quarantine"]
     discarded = sum(
-        _count(connection, f"SELECT count(*) FROM {_offending(violation, staged)}")
+        number(connection, f"SELECT count(*) FROM {_offending(violation, staged)}")
         for violation in found
         if violation.mode == "discard_value"
     )
@@ -130,7 +131,7 @@ def _keep_rejected(connection: duckdb.DuckDBPyConnection, package: Package, load
     if not files:
         return 0
     target = package.target
-    return _count(
+    return number(
         connection,
         f"INSERT INTO {TABLE} SELECT {load_id}, {literal(target.schema)}, {literal(target.table)}, "
         f"record, path, rule, reason, raw, NULL FROM {json_lines(files, _REJECTED_TYPES)}",
@@ -162,8 +163,3 @@ def _keep_violating(
         while batch := list(itertools.islice(rows, 500)):
             connection.execute(insert_values(TABLE, batch))
     return len(broke)
-
-
-def _count(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
-    row = connection.execute(statement).fetchone()
-    return int(row[0]) if row else 0

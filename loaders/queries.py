@@ -1,4 +1,4 @@
-"""Queries as people write them, made fit for DuckDB's client."""
+"""Queries and DuckDB's client: what people write is made fit for it, and one number is read from it."""
 
 from __future__ import annotations
 
@@ -35,3 +35,9 @@ def readable(connection: duckdb.DuckDBPyConnection, query: str, as_text: Sequenc
         for alias, (name, type_, *_) in zip(aliases, described, strict=True)
     )
     return f"SELECT {columns} FROM (\n{select}\n) AS q({', '.join(aliases)})"
+
+
+def number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    """Return the one number that a query gives, or that of the rows that a statement wrote; 0 if none."""
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0

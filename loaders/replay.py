@@ -29,6 +29,7 @@ from headrace.loaders.containers import Whole
 from headrace.loaders.contract import Contract
 from headrace.loaders.marks import JsonText, exact_json, read_mark, user_key
 from headrace.loaders.names import parse_hint, snake_case
+from headrace.loaders.queries import number
 from headrace.loaders.schema import Column
 from headrace.loaders.sql import ORDINAL_BITS, Value, ident, insert_values, literal
 from headrace.loaders.target import Target
@@ -196,11 +197,11 @@ def _pending(target: Target, load: int | None) -> str:
 
 def _claim(connection: duckdb.DuckDBPyConnection, token: str, pending: str) -> int:
     """Number the records to replay, as the replay will count them."""
-    row = connection.execute(
+    return number(
+        connection,
         f"INSERT INTO {SCHEMA}.replays SELECT {literal(token)}, "
-        f"row_number() OVER (ORDER BY load_id, record) - 1, load_id, record FROM {pending}"
-    ).fetchone()
-    return int(row[0]) if row else 0
+        f"row_number() OVER (ORDER BY load_id, record) - 1, load_id, record FROM {pending}",
+    )
 
 
 def _records(warehouse: Warehouse, token: str) -> Iterator[Whole]:
@@ -251,11 +252,11 @@ def _mark_overtaken(
 
 
 def _mark(connection: duckdb.DuckDBPyConnection, later: str) -> int:
-    row = connection.execute(
+    return number(
+        connection,
         f"UPDATE {quarantine.TABLE} q SET replayed_in = o.later FROM ({later}) o "
-        "WHERE q.load_id = o.load_id AND q.record = o.record AND o.later > q.load_id"
-    ).fetchone()
-    return int(row[0]) if row else 0
+        "WHERE q.load_id = o.load_id AND q.record = o.record AND o.later > q.load_id",
+    )
 
 
 def _key_columns(connection: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:

@@ -231,8 +231,15 @@ def _parsed(name: str, text: str, type_: Any) -> Any:
             return [read(item) for item in text.split(",")]
         return _READERS.get(type_, str)(text)
     except (ValueError, KeyError, ArithmeticError):
-        shown = type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else type_
-        raise UsageError(f"--{name.replace('_', '-')} takes {shown}, not {text!r}.") from None
+        raise UsageError(f"--{name.replace('_', '-')} takes {_shown(type_)}, not {text!r}.") from None
+
+
+def _shown(type_: Any) -> str:
+    """Return a type as it is written; Python 3.10 has another name for one that may be None."""
+    options = typing.get_args(type_)
+    if type(None) in options:
+        return " | ".join([*(_shown(option) for option in options if option is not type(None)), "None"])
+    return type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else str(type_)
 
 
 def _modules(flow: Flow) -> list[ModuleType]:
@@ -284,8 +291,7 @@ def _check_inputs(
         )
     for name, value in given.items():
         if value is not None and not check_input_type(variables[name].type, value):
-            type_ = getattr(variables[name].type, "__name__", variables[name].type)
-            raise UsageError(f"The input {name!r} is to be {type_}, and is {value!r}.")
+            raise UsageError(f"The input {name!r} is to be {_shown(variables[name].type)}, and is {value!r}.")
     needed = {variable.name for variable in graph.what_is_upstream_of(*wanted) if variable.is_external_input}
     optional = graph.graph.get_nodes()
     required = {

@@ -94,6 +94,8 @@ def _open(item: Any) -> Iterator[Opened]:
         yield from _files(str(item))
     elif isinstance(item, (bytes, bytearray, memoryview)):
         yield from _json(io.BytesIO(bytes(item)), "bytes")
+    elif hasattr(item, "to_frame") and hasattr(item, "reset_index"):  # before pandas 3 it is no Arrow stream
+        raise SourceError("A Series is no table; give series.to_frame(), or series.tolist() if it has dicts.")
     elif hasattr(item, "__arrow_c_stream__"):
         yield from _arrow(item)
     elif type(item).__module__.startswith("polars.") and hasattr(item, "collect"):
@@ -136,10 +138,6 @@ def _arrow(item: Any) -> Iterator[ArrowRows | dict[str, Any]]:
     import pyarrow as pa
 
     try:
-        if hasattr(item, "to_frame") and hasattr(item, "reset_index"):
-            raise SourceError(
-                "A Series is no table; give series.to_frame(), or series.tolist() if it has dicts."
-            )
         if hasattr(item, "reset_index"):  # pandas: an index without a name is no data
             named = any(name is not None for name in item.index.names)
             reader = pa.Table.from_pandas(item, preserve_index=named).to_reader()

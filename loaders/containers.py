@@ -17,7 +17,7 @@ import glob
 import gzip
 import io
 import itertools
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import IO, TYPE_CHECKING, Any
@@ -25,12 +25,15 @@ from typing import IO, TYPE_CHECKING, Any
 from headrace.errors import SourceError
 from headrace.loaders.records import Checkpoint, Rekey
 from headrace.loaders.scan import value_end, values
+from headrace.loaders.survey import count_objects
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _ARROW_ROWS = 64 * 1024
 _READ = 8 << 20
+_FIRST = 2 << 20
+"""Bytes of a file that are read at a time, and at first: what is learned from the beginning comes early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ def _decompressed(path: FilePath) -> IO[bytes]:
 
 def _json(file: IO[bytes], name: str) -> Iterator[RawLines]:
     """Yield the records of JSON lines, or of one JSON document: its items if it is an array."""
-    head = file.read(_READ).removeprefix(b"\xef\xbb\xbf")
+    head = file.read(_FIRST).removeprefix(b"\xef\xbb\xbf")
     if _is_document(head):
         yield from _document(_Rejoined(head, file), name)
         return
@@ -212,27 +215,30 @@ def _json(file: IO[bytes], name: str) -> Iterator[RawLines]:
         text, end, after = head.rpartition(b"\n")
         if end:
             text, rest = rest + text, after
-            yield from _raw(text, name, number)
-            number += text.count(b"\n") + 1
+            number += yield from _raw(text, name, number)
         else:
             rest += after
         head = file.read(_READ)
     yield from _raw(rest, name, number)
 
 
-def _raw(text: bytes, name: str, number: int) -> Iterator[RawLines]:
-    """Yield a piece of a file, from a line on, without its blank lines and line ends of other systems."""
-    ends = text.count(b"\n")
-    if text[:1] == b"{" and text.count(b"\n{") == ends and b"\r" not in text:
-        yield RawLines(text, ends + 1, name, number)
-        return
+def _raw(text: bytes, name: str, number: int) -> Generator[RawLines, None, int]:
+    """Yield a piece of a file, from a line on, without its blank lines and line ends of other systems.
+
+    Returns how many lines the piece has.
+    """
+    if b"\r" not in text and (count := count_objects(text)):
+        yield RawLines(text, count, name, number)
+        return count
+    lines = text.split(b"\n")
     run: list[bytes] = []  # of lines that stand together
-    for at, line in enumerate([*text.split(b"\n"), b""], number):
+    for at, line in enumerate([*lines, b""], number):
         if stripped := line.strip():
             run.append(stripped)
         elif run:
             yield RawLines(b"\n".join(run), len(run), name, at - len(run))
             run = []
+    return len(lines)
 
 
 def _is_document(head: bytes) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from headrace.errors import HeadraceError, SourceError, SourceUnavailable, UsageError
 from headrace.loaders.containers import ArrowRows, RawLines, Whole, opened
-from headrace.loaders.lines import LineEncoder
+from headrace.loaders.lines import Gathered, LineEncoder
 from headrace.loaders.names import Path, parse_hint
 from headrace.loaders.nesting import read_line
 from headrace.loaders.parts import Enter, Leave, Pace, Partitions, plain
@@ -122,25 +122,19 @@ class Intake:
         items = opened(stream)
         if self.pace.timeout is not None:
             items = within(self.pace.timeout, items)
-        lines: list[bytes] = []
-        size = 0
-        encode, is_plain = self.encoder.encode, self.cursor_column is None
+        gathered, is_plain = Gathered(self.encoder), self.cursor_column is None
         try:
             for item in items:
                 if is_plain and type(item) is dict:  # mostly, and what is asked of each of them costs
-                    line = encode(item)
-                    lines.append(line)
+                    gathered.add(item)
                     self.records += 1
-                    size += len(line)
-                    if size >= _GATHERED or len(lines) >= _REPORT_EVERY:
-                        yield _joined(lines)
+                    if gathered.count == _REPORT_EVERY or len(gathered.text) >= _GATHERED:
+                        yield RawLines(*gathered.taken(), "")
                         self.on_rows(self.records)
-                        lines, size = [], 0
                     continue
-                if lines:
-                    yield _joined(lines)
+                if gathered.count:
+                    yield RawLines(*gathered.taken(), "")
                     self.on_rows(self.records)
-                    lines, size = [], 0
                 if isinstance(item, _MARKS):
                     if self._note(item):
                         yield CUT
@@ -154,8 +148,8 @@ class Intake:
                         yield CUT
                     yield line
                     self._counted(1)
-            if lines:
-                yield _joined(lines)
+            if gathered.count:
+                yield RawLines(*gathered.taken(), "")
         except HeadraceError:
             raise
         except Exception as error:
@@ -321,10 +315,6 @@ class Intake:
             )
         self._rose = True
         self._safe = self.cursor
-
-
-def _joined(lines: list[bytes]) -> RawLines:
-    return RawLines(b"\n".join(lines), len(lines), "")
 
 
 def _is_greater(value: Any, other: Any) -> bool:

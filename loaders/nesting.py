@@ -15,21 +15,19 @@ import orjson
 
 from headrace.loaders.marks import JsonText, exact_json, json_text
 from headrace.loaders.scan import brackets
+from headrace.loaders.survey import most_openings
 
 DEEPEST = 64
 """Levels of dicts and lists that are shredded at most, so that hostile nesting ends in a JSON column."""
 
-_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]\n"))
-
 
 def may_be_deep(lines: bytes) -> bool:
-    r"""Tell whether one of several lines of JSON has so many brackets that it may be too deep.
+    r"""Tell whether one of several lines of JSON opens so many brackets that it may be too deep.
 
     >>> may_be_deep(b'{"a":1}\n' + b"[" * 99 + b"]" * 99), may_be_deep(b'{"a":[]}\n' * 99)
     (True, False)
     """
-    counts = map(len, lines.translate(None, _NO_BRACKETS).split(b"\n"))
-    return max(counts) > 2 * DEEPEST
+    return most_openings(lines) > DEEPEST
 
 
 def read_line(text: bytes, max_nesting: int | None = None) -> Any:

@@ -18,9 +18,10 @@ from headrace.loaders.sql import literal
 if TYPE_CHECKING:
     import duckdb
 
-# Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows; only
-# this storage version takes the setting. Set at creation; a file that exists keeps its own.
-_NEW_FILE = "STORAGE_VERSION 'latest', ROW_GROUP_SIZE 16384"
+# Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows. Every
+# opening says so: else the next checkpoint would join the small groups to DuckDB's usual ones of 122,880.
+_FOR_WRITING = "ROW_GROUP_SIZE 16384"
+_NEW_FILE = "STORAGE_VERSION 'latest'"
 CATALOG = "warehouse"
 """The name under which DuckDB has the file, whatever the file is called."""
 
@@ -43,9 +44,13 @@ def open_database(path: FilePath | None, *, read_only: bool = False) -> duckdb.D
             f":memory:headrace {os.getpid()} {path.resolve()}",
             config={"temp_directory": f"{path.resolve()}.tmp"},
         )
-        mode = ", READ_ONLY" if read_only else "" if path.exists() else f", {_NEW_FILE}"
+        options = ["TYPE duckdb", "READ_ONLY" if read_only else _FOR_WRITING]
+        if not read_only and not path.exists():
+            options.append(_NEW_FILE)
         try:
-            connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} (TYPE duckdb{mode})")
+            connection.execute(
+                f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({', '.join(options)})"
+            )
         except duckdb.Error as error:
             connection.close()
             told = None if "lock" in str(error).lower() else told_of(str(path), path, error)

@@ -17,8 +17,6 @@ from headrace.loaders.columnar import ColumnarShredder, Tables
 from headrace.loaders.reader import Known, Parsed, parse
 
 _PARSERS = 2
-_LEARNED_FROM = 1 << 18
-"""Bytes of the first block that are parsed ahead, so that not every block has to find the times anew."""
 
 Lines = list[tuple[int, bytes]]
 """Records that the exact lane has to take, with their ordinals."""
@@ -61,13 +59,10 @@ class Pipeline:
             text: The lines, a new line between two.
             count: How many there are.
         """
-        if not first:
-            self._learn_from(text)
-        # pins put their columns first, so the block that most columns come from is read without
-        known = self._known.copy() if first else Known(shapes=self._known.shapes)
-        parsed = self._parsers.submit(parse, text, count, known, self._shredder.unfit)
+        parsed = self._parsers.submit(parse, text, count, self._known.copy(), self._shredder.unfit)
         self._blocks.append(_Block(first, text, parsed))
-        while len(self._blocks) > _PARSERS:
+        # the first block is waited for, so that not every block has to find the times anew
+        while len(self._blocks) > (_PARSERS if first else 0):
             self._flatten(self._blocks.popleft())
 
     def add_table(self, first: int, table: pa.Table) -> bool:
@@ -89,11 +84,6 @@ class Pipeline:
             self._parsers.shutdown(cancel_futures=True)
             self._writer.shutdown(cancel_futures=True)
 
-    def _learn_from(self, text: bytes) -> None:
-        sample = text[:_LEARNED_FROM].rpartition(b"\n")[0]
-        if sample:
-            self._known.learn(parse(sample, sample.count(b"\n") + 1, Known(), lambda table: []).known)
-
     def _drain(self) -> None:
         while self._blocks:
             self._flatten(self._blocks.popleft())
@@ -104,8 +94,7 @@ class Pipeline:
         for tables in self._shredder.shred(block.first, block.text, parsed):
             self._submit(self._write, tables)
         if parsed.odd:
-            lines = block.text.split(b"\n")
-            self._submit(self._shred_exactly([(block.first + at, lines[at]) for at in parsed.odd]))
+            self._submit(self._shred_exactly([(block.first + at, line) for at, line in parsed.odd]))
 
     def _submit(self, act: Callable[..., None], *given: object) -> None:
         self._written.append(self._writer.submit(act, *given))

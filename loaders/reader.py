@@ -2,9 +2,11 @@
 
 What pyarrow would get wrong is found and left to the exact lane, line by line:
 
-* a record that is null or a list, which crashes it, and a line that is no UTF-8, which it lets through;
+* a record that is null or a list, which crashes it;
 * a path that holds two shapes (a number here, an object there): it refuses and names the path;
-* a null inside a list, which pyarrow 26 turns into a zero when it comes first;
+* a line that is no UTF-8, which it lets through;
+* a null inside a list, which pyarrow 26 leaves out when it comes first, so that the list is longer than
+  what it holds;
 * integers past 64 bits, or past 2**53 beside fractions, and fractions of more digits than a double has,
   which it rounds;
 * `Inf` and `-NaN`, which are no JSON even where NaN and Infinity are let through.
@@ -12,8 +14,8 @@ What pyarrow would get wrong is found and left to the exact lane, line by line:
 Strings that read as times are pinned to be strings: pyarrow would drop their offsets. Values that JSON
 lacks come marked (see `marks`) and need no care: a mark is an object with one key.
 
-Looking for all this costs little, since it is looked for in the whole text at once, by searches that run at
-the speed of memory; a regular expression only sees the lines where one of them found something.
+Looking for all this costs a fifth of the parsing, since nothing is looked for that the parsed table does not
+hint at: text that is not valid, lists too long, fractions, fractions that are not finite.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -34,6 +36,7 @@ import pyarrow.json as pj
 
 from headrace.loaders.kinds import SAFE_INT
 from headrace.loaders.marks import exact_json
+from headrace.loaders.survey import line_starts, long_numbers
 
 FindUnfit = Callable[[pa.Table], Sequence[int]]
 """Returns the positions of the rows of a parsed table that the exact lane has to take."""
@@ -41,11 +44,8 @@ FindUnfit = Callable[[pa.Table], Sequence[int]]
 _CONFLICT = re.compile(r"Column\((?P<path>.*)\) changed from (?P<old>\w+) to (?P<new>\w+)")
 _LONG_INTEGER = re.compile(rb"[:\[,]\s*-?\d{16,}\s*[,}\]]|\d[eE]\+?\d{3}")
 _LONG_FRACTION = re.compile(rb"[:\[,]\s*-?(?:(?=\d+\.)[\d.]{19}|\d{18,}[eE])")
-_DIGITS = bytes(0x30 if chr(code) in "0123456789.eE" else 0x20 for code in range(256))
-_LONG_RUN = b"0" * 19
 _NULL = re.compile(b"null")
-_NO_NUMBERS = {b"Inf": re.compile(b"Inf(?!inity)"), b"-NaN": re.compile(b"-NaN")}
-"""Words that may be no JSON, by what to search for first: one pattern for all would be slow."""
+_NO_NUMBERS = (re.compile(b"Inf(?!inity)"), re.compile(b"-NaN"))
 _OPENINGS = {
     "string": rb'"', "number": rb"[-\d]", "boolean": rb"[tf]", "object": rb"\{", "array": rb"\[",
 }  # fmt: skip
@@ -104,19 +104,22 @@ class Known:
     Attributes:
         pins: The paths of times, as a tree: a dict below a struct, a one-item list below a list.
         shapes: Places with the rarer of two shapes that values have there.
+        is_damaged: Whether pyarrow let through what it should not: nulls in lists, or what is no UTF-8.
     """
 
     pins: dict[str, Any] = field(default_factory=dict)
     shapes: frozenset[Shape] = frozenset()
+    is_damaged: bool = False
 
     def copy(self) -> Known:
         """Return another that learns apart from this one."""
-        return Known(copy.deepcopy(self.pins), self.shapes)
+        return Known(copy.deepcopy(self.pins), self.shapes, self.is_damaged)
 
     def learn(self, more: Known) -> None:
         """Add what another block taught."""
         _merge_pins(self.pins, copy.deepcopy(more.pins))
         self.shapes |= more.shapes
+        self.is_damaged |= more.is_damaged
 
 
 @dataclass(slots=True)
@@ -125,12 +128,12 @@ class Parsed:
 
     Attributes:
         parts: Arrow tables, with the positions in the block of the lines that are their rows.
-        odd: The positions of the lines that are left to the exact lane.
+        odd: The lines that are left to the exact lane, with their positions.
         known: What was learned.
     """
 
     parts: list[tuple[np.ndarray, pa.Table]] = field(default_factory=list)
-    odd: list[int] = field(default_factory=list)
+    odd: list[tuple[int, bytes]] = field(default_factory=list)
     known: Known = field(default_factory=Known)
 
 
@@ -145,18 +148,19 @@ def parse(text: bytes, count: int, known: Known, unfit: FindUnfit) -> Parsed:
 
     >>> parsed = parse(b'{"a":1}\n{"a":[null]}\n{"a":2}', 3, Known(), lambda table: [])
     >>> parsed.odd, parsed.parts[0][1].to_pylist()
-    ([1], [{'a': 1}, {'a': 2}])
+    ([(1, b'{"a":[null]}')], [{'a': 1}, {'a': 2}])
     """
     parsed = Parsed(known=known)
     lines = _Lines(text, count)
-    odd = lines.at(_odd_places(text, lines))
+    odd = set(np.flatnonzero(~lines.are_objects()).tolist())
+    if known.is_damaged:
+        odd |= lines.damaged()
     for shape in known.shapes:
         candidates = shape.candidates(lines)
         if len(candidates) < count // 2:  # else the tide has turned, and the others are the odd ones
             odd |= shape.lines(lines, candidates)
-    kept = [at for at in range(count) if at not in odd] if odd else range(count)
-    _parse(lines, kept, odd, parsed, unfit)
-    parsed.odd.sort()
+    left = _parse(lines, _without(np.arange(count), odd), parsed, unfit)
+    parsed.odd = [(at, lines.line(at)) for at in sorted(odd | left)]
     return parsed
 
 
@@ -171,46 +175,60 @@ class _Lines:
     def starts(self) -> np.ndarray:
         """Where each line begins; one more for the end."""
         if self._starts is None:
-            ends = np.flatnonzero(np.frombuffer(self.text, dtype=np.uint8) == ord("\n"))
-            self._starts = np.concatenate(([0], ends + 1, [len(self.text) + 1])).astype(np.int64)
+            self._starts = line_starts(self.text)
         return self._starts
 
-    def at(self, places: Collection[int] | Iterator[int]) -> set[int]:
+    def at(self, places: np.ndarray | Iterator[int]) -> set[int]:
         """Return the numbers of the lines that hold these places of the text."""
-        found = np.fromiter(places, dtype=np.int64)
+        found = places if isinstance(places, np.ndarray) else np.fromiter(places, dtype=np.int64)
         return set((np.searchsorted(self.starts, found, "right") - 1).tolist()) if len(found) else set()
 
     def line(self, at: int) -> bytes:
         return self.text[self.starts[at] : self.starts[at + 1] - 1]
 
-    def joined(self, kept: Sequence[int]) -> bytes:
+    def joined(self, kept: np.ndarray) -> bytes:
         """Return the text of some lines, given in order."""
         if len(kept) == self.count:
             return self.text
-        numbers = np.asarray(kept)
-        breaks = np.flatnonzero(np.diff(numbers) > 1)
-        firsts = numbers[np.concatenate(([0], breaks + 1))]
-        lasts = numbers[np.concatenate((breaks, [len(numbers) - 1]))]
+        breaks = np.flatnonzero(np.diff(kept) > 1)
+        firsts = kept[np.concatenate(([0], breaks + 1))]
+        lasts = kept[np.concatenate((breaks, [len(kept) - 1]))]
         runs = zip(self.starts[firsts], self.starts[lasts + 1] - 1, strict=True)
         return b"\n".join([self.text[start:end] for start, end in runs])
 
+    def are_objects(self) -> np.ndarray:
+        """Tell of each line whether it goes from brace to brace: others might be read with the next."""
+        characters = np.frombuffer(self.text, dtype=np.uint8)
+        starts, ends = self.starts[:-1], self.starts[1:] - 2
+        return np.asarray((characters[starts] == ord("{")) & (characters[ends] == ord("}")))
 
-def _odd_places(text: bytes, lines: _Lines) -> Iterator[int]:
-    """Yield a place in each line that pyarrow must not see."""
-    # a line is one object, from its brace to its brace: what is not might be read together with the next
-    starts, ends = lines.starts[:-1], lines.starts[1:] - 2
-    characters = np.frombuffer(text, dtype=np.uint8)
-    is_object = (characters[starts] == ord("{")) & (characters[ends] == ord("}"))
-    yield from starts[~is_object].tolist()
-    if not text.isascii() and not _is_text(text):
-        yield from (int(lines.starts[at]) for at in range(lines.count) if not _is_text(lines.line(at)))
-    nulls = text.count(b"null")
-    if nulls and nulls != text.count(b":null") + text.count(b": null"):
-        yield from (place for match in _NULL.finditer(text) if _follows(b"[,", text, place := match.start()))
-    for word, pattern in _NO_NUMBERS.items():
-        if word in text:
-            found = (match.start() for match in pattern.finditer(text))
-            yield from (place for place in found if _follows(b":[,-", text, place))
+    def damaged(self) -> set[int]:
+        """Return the lines that are no UTF-8, or have a null in a list."""
+        found = (match.start() for match in _NULL.finditer(self.text))
+        damaged = self.at(place for place in found if _follows(b"[,", self.text, place))
+        if not _is_text(self.text):
+            damaged.update(at for at in range(self.count) if not _is_text(self.line(at)))
+        return damaged
+
+    def rounded(self, table: pa.Table) -> set[int]:
+        """Return the lines with numbers that became other ones in the parsed table, or were none."""
+        largest, are_finite = _extent(table)
+        if largest is None:  # no fractions
+            return set()
+        rounded = {at for at in self.at(long_numbers(self.text)) if _LONG_FRACTION.search(self.line(at))}
+        if largest >= SAFE_INT:  # it may have been an integer
+            rounded |= {at for at in range(self.count) if _LONG_INTEGER.search(self.line(at))}
+        if not are_finite:
+            for word in _NO_NUMBERS:
+                found = (match.start() for match in word.finditer(self.text))
+                rounded |= self.at(place for place in found if _follows(b":[,-", self.text, place))
+        return rounded
+
+
+def _without(numbers: np.ndarray, left_out: Collection[int]) -> np.ndarray:
+    if not left_out:
+        return numbers
+    return np.setdiff1d(numbers, np.fromiter(left_out, dtype=np.int64), assume_unique=True)
 
 
 def _follows(marks: bytes, text: bytes, place: int) -> bool:
@@ -229,59 +247,58 @@ def _is_text(text: bytes) -> bool:
     return True
 
 
-def _parse(lines: _Lines, kept: Sequence[int], odd: set[int], parsed: Parsed, unfit: FindUnfit) -> None:
+def _parse(lines: _Lines, kept: np.ndarray, parsed: Parsed, unfit: FindUnfit) -> set[int]:
+    """Parse some lines; return those that are left to the exact lane."""
+    odd: set[int] = set()
     for _ in range(_MOST_RETRIES):
-        if not kept:
-            break
+        if not len(kept):
+            return odd
         table, offenders = _attempt(lines, kept, parsed.known, unfit)
         if table is not None:
-            parsed.parts.append((np.asarray(kept, dtype=np.int64), table))
-            parsed.odd.extend(odd)
-            return
+            parsed.parts.append((kept, table))
+            return odd
         if not offenders:
             break
-        odd = odd | offenders
-        kept = [at for at in kept if at not in offenders]
+        odd |= offenders
+        kept = _without(kept, offenders)
     if len(kept) <= _SMALLEST_BLOCK:
-        parsed.odd.extend(odd.union(kept))
-        return
+        return odd.union(kept.tolist())
     # refused without a reason: halved until what is at fault is found
     half = len(kept) // 2
-    _parse(lines, kept[:half], odd, parsed, unfit)
-    _parse(lines, kept[half:], set(), parsed, unfit)
+    return odd | _parse(lines, kept[:half], parsed, unfit) | _parse(lines, kept[half:], parsed, unfit)
 
 
 def _attempt(
-    lines: _Lines, kept: Sequence[int], known: Known, unfit: FindUnfit
+    lines: _Lines, kept: np.ndarray, known: Known, unfit: FindUnfit
 ) -> tuple[pa.Table | None, set[int]]:
     """Return the parsed lines, or None and the numbers of those that stand in the way."""
     text = lines.joined(kept)
     try:
         table = _read(text, _schema(known.pins))
-        if _has_type(table.schema, pa.types.is_temporal):
+        if any(pa.types.is_temporal(field.type) for field in _fields(table.schema)):
             _merge_pins(known.pins, _string_pins(table.schema))
             table = _read(text, _text_for_times(table.schema))
     except pa.ArrowInvalid as error:
-        return None, _offenders(str(error), lines, set(kept), known)
+        return None, _offenders(str(error), lines, set(kept.tolist()), known)
     if table.num_rows != len(kept) and table.num_columns:
         return None, set()  # a line holds two records, or half of one
-    if _has_type(table.schema, pa.types.is_floating):
-        rounded = {at for at in lines.at(_long_runs(lines.text)) if _LONG_FRACTION.search(lines.line(at))}
-        if _holds_rounded(table):
-            rounded |= {at for at in kept if _LONG_INTEGER.search(lines.line(at))}
-        if rounded := rounded.intersection(kept):
-            return None, rounded
+    if not _is_valid(table):
+        known.is_damaged = True
+        return None, lines.damaged().intersection(kept.tolist())
+    table = table.combine_chunks()
+    if rounded := lines.rounded(table).intersection(kept.tolist()):
+        return None, rounded
     left = unfit(table)
-    return (None, {kept[at] for at in left}) if left else (table, set())
+    return (None, set(kept[left].tolist())) if left else (table, set())
 
 
-def _long_runs(text: bytes) -> Iterator[int]:
-    """Yield a place in every run of digits that may be a number too long for a double."""
-    digits = text.translate(_DIGITS)
-    place = digits.find(_LONG_RUN)
-    while place >= 0:
-        yield place
-        place = digits.find(_LONG_RUN, place + len(_LONG_RUN))
+def _is_valid(table: pa.Table) -> bool:
+    """Tell whether all text is UTF-8, names included, and no list is longer than what it holds."""
+    try:
+        table.validate(full=True)
+        return all(field.name is not None for field in _fields(table.schema))  # no text raises
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        return False
 
 
 def _read(text: bytes, schema: pa.Schema | None) -> pa.Table:
@@ -291,7 +308,7 @@ def _read(text: bytes, schema: pa.Schema | None) -> pa.Table:
         pa.BufferReader(text),
         read_options=pj.ReadOptions(block_size=len(text) + 1, use_threads=False),
         parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"),
-    ).combine_chunks()
+    )
 
 
 def _offenders(message: str, lines: _Lines, kept: set[int], known: Known) -> set[int]:
@@ -313,33 +330,36 @@ def _offenders(message: str, lines: _Lines, kept: set[int], known: Known) -> set
     return rarer.lines(lines, found[rarer]) or found[rarer]  # the key may stand elsewhere, or twice
 
 
-def _holds_rounded(table: pa.Table) -> bool:
-    """Tell whether a column of fractions holds a number so large that it may have been an integer."""
-    return any(_largest(chunk) >= SAFE_INT for column in table.columns for chunk in column.chunks)
+def _extent(table: pa.Table) -> tuple[float | None, bool]:
+    """Return the largest of all fractions, None if there are none, and whether all are finite."""
+    arrays = [array for column in table.columns for chunk in column.chunks for array in _fractions(chunk)]
+    if not arrays:
+        return None, True
+    bounds = [pc.min_max(array) for array in arrays]
+    ends = [abs(end) for bound in bounds for end in (bound["min"].as_py(), bound["max"].as_py())]
+    # what is no number is greater than none
+    return max((end for end in ends if end > 0), default=0.0), all(
+        math.isfinite(pc.sum(array).as_py()) for array in arrays
+    )
 
 
-def _largest(array: pa.Array) -> float:
-    if pa.types.is_struct(array.type):
-        return max(map(_largest, array.flatten()), default=0.0)
-    if pa.types.is_list(array.type):
-        return _largest(array.flatten())
-    if not pa.types.is_floating(array.type) or array.null_count == len(array):
-        return 0.0
-    bounds = pc.min_max(array)
-    largest = float(max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py())))
-    return 0.0 if math.isnan(largest) else largest  # nothing but NaN
+def _fractions(array: pa.Array) -> Iterator[pa.Array]:
+    """Yield the arrays of fractions in an array."""
+    if pa.types.is_struct(array.type) or pa.types.is_list(array.type):
+        for below in array.flatten() if pa.types.is_struct(array.type) else [array.flatten()]:
+            yield from _fractions(below)
+    elif pa.types.is_floating(array.type) and array.null_count < len(array):
+        yield array
 
 
-def _has_type(schema: Any, wanted: Any) -> bool:
-    return any(_type_has(field.type, wanted) for field in schema)
-
-
-def _type_has(type_: pa.DataType, wanted: Any) -> bool:
-    if pa.types.is_struct(type_):
-        return _has_type(type_, wanted)
-    if pa.types.is_list(type_):
-        return _type_has(type_.value_type, wanted)
-    return bool(wanted(type_))
+def _fields(fields: Iterable[pa.Field]) -> Iterator[pa.Field]:
+    """Yield fields and all that are below them."""
+    for one in fields:
+        yield one
+        if pa.types.is_struct(one.type):
+            yield from _fields(one.type)
+        elif pa.types.is_list(one.type):
+            yield from _fields([one.type.value_field])
 
 
 def _text_for_times(schema: pa.Schema) -> pa.Schema:

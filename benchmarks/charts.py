@@ -14,7 +14,8 @@ matplotlib.use("Agg")
 matplotlib.rcParams.update({"svg.hashsalt": "headrace", "svg.fonttype": "none", "font.size": 9})
 
 _COLOURS = {
-    "headrace": "#0b6e99", "duckdb": "#b58900", "pandas": "#7a7a7a", "dlt-tuned": "#c0563b", "dlt": "#dd9b87",
+    "headrace": "#0b6e99", "duckdb": "#b58900", "pandas": "#7a7a7a",
+    "dlt-tuned": "#c0563b", "dlt-parquet": "#cf7a60", "dlt": "#dd9b87",
 }  # fmt: skip
 
 

@@ -92,13 +92,15 @@ def _throughput(one: Results) -> str:
                 f"{rows / case.median:,.0f}",
                 _memory(case),
                 _ratio(of("dlt-tuned", case.labels["form"]), case),
+                _ratio(of("dlt-parquet", case.labels["form"]), case),
                 _ratio(of("dlt", "jsonl"), case),
                 _ratio(case, of("duckdb", "jsonl")),
                 f"`{case.command}`",
             ]
             for case in cases
         ]
-        names = ["engine", "form", *_TIMES, "rows/s", "MB", "dlt tuned ÷ this", "dlt default ÷ this"]
+        names = ["engine", "form", *_TIMES, "rows/s", "MB"]
+        names += [f"{engine} ÷ this" for engine in ("dlt-tuned", "dlt-parquet", "dlt")]
         parts.append(f"\n### {kind.capitalize()}, {rows:,} rows\n")
         parts.append(_table([*names, "this ÷ CTAS", "command"], lines))
     if any(case.labels["engine"] == "dlt" for case in measured):

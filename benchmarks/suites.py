@@ -30,8 +30,8 @@ class Size:
 
     Attributes:
         rows: Records by kind, for throughput.
-        others: Engines besides headrace and tuned dlt: dlt untuned takes 5 to 10 times as long, and pandas
-            holds everything in memory.
+        others: Engines besides headrace and dlt with Parquet: dlt as it comes takes 5 to 10 times as long,
+            and pandas holds everything in memory.
         existing: Slack messages in the file that a small increment goes into.
         growing: Records of the loads whose cost per row is compared.
         axes: Steps along each axis of `growth`.
@@ -87,7 +87,7 @@ def throughput(size: Size) -> list[Case]:
     cases = []
     for kind, rows in size.rows.items():
         runs = [("headrace", form) for form in ("jsonl", "dicts", "arrow")]
-        runs += [("dlt-tuned", form) for form in ("jsonl", "dicts")]
+        runs += [(engine, form) for engine in ("dlt-tuned", "dlt-parquet") for form in ("jsonl", "dicts")]
         runs += [("dlt-tuned", "arrow")] if kind == "flat" else []
         runs += [(engine, "jsonl") for engine in size.others]
         cases += [load_case("throughput", engine, kind, form, rows) for engine, form in runs]

@@ -7,7 +7,7 @@ and the catalogue. A package that was committed already is recognised by its id 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from operator import add
 from typing import TYPE_CHECKING
@@ -84,6 +84,22 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
     import duckdb
 
     package.verify()
+    try:
+        try:
+            return _in_transaction(connection, package)
+        except duckdb.OutOfMemoryException:
+            with _one_thread(connection):  # which needs half as much
+                return _in_transaction(connection, package)
+    except duckdb.Error as error:
+        told = told_of(package.target.name, package.folder.parents[1], error)
+        raise told or LoadError(
+            f"{package.target.name}: DuckDB refused, and nothing was written: {error}"
+        ) from error
+
+
+def _in_transaction(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:
+    import duckdb
+
     connection.execute("BEGIN")
     reach("commit.begun")
     try:
@@ -91,16 +107,21 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
         reach("commit.recorded")
         connection.execute("COMMIT")
         reach("commit.committed")
-    except BaseException as error:
+    except BaseException:
         with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
             connection.execute("ROLLBACK")
-        if isinstance(error, duckdb.Error):
-            told = told_of(package.target.name, package.folder.parents[1], error)
-            raise told or LoadError(
-                f"{package.target.name}: DuckDB refused, and nothing was written: {error}"
-            ) from error
         raise
     return loaded
+
+
+@contextlib.contextmanager
+def _one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    threads = number(connection, "SELECT current_setting('threads')")
+    connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {threads}")
 
 
 def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:

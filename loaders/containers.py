@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 _ARROW_ROWS = 64 * 1024
 _READ = 8 << 20
-_FIRST = 2 << 20
-"""Bytes of a file that are read at a time, and at first: what is learned from the beginning comes early."""
+"""Bytes of a file that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +205,7 @@ def _decompressed(path: FilePath) -> IO[bytes]:
 
 def _json(file: IO[bytes], name: str) -> Iterator[RawLines]:
     """Yield the records of JSON lines, or of one JSON document: its items if it is an array."""
-    head = file.read(_FIRST).removeprefix(b"\xef\xbb\xbf")
+    head = file.read(_READ).removeprefix(b"\xef\xbb\xbf")
     if _is_document(head):
         yield from _document(_Rejoined(head, file), name)
         return

@@ -33,7 +33,7 @@ SMALL = 2 << 20
 """Bytes of JSON below which a whole load takes the exact lane: importing pyarrow would cost more."""
 
 BLOCK = 16 << 20
-"""Bytes of JSON that are held, parsed and written at a time; the first block has `SMALL`, to learn from."""
+"""Bytes of JSON that are held, parsed and written at a time."""
 
 
 def extract(
@@ -215,7 +215,6 @@ def _blocks(units: Iterator[Unit]) -> Iterator[tuple[_Block | ArrowRows, bool]]:
     """Yield blocks of some `BLOCK` bytes, and Arrow tables, and whether the part ended there."""
     pieces: list[bytes] = []
     count = size = 0
-    full = min(SMALL, BLOCK)
     for unit in units:
         if unit is CUT:
             break
@@ -229,9 +228,8 @@ def _blocks(units: Iterator[Unit]) -> Iterator[tuple[_Block | ArrowRows, bool]]:
         pieces.append(text)
         count += more
         size += len(text)
-        if size >= full:
+        if size >= BLOCK:
             yield _Block(b"\n".join(pieces), count), False
             pieces, count, size = [], 0, 0
-            full = BLOCK
     if pieces:
         yield _Block(b"\n".join(pieces), count), True

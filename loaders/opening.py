@@ -26,11 +26,17 @@ CATALOG = "warehouse"
 """The name under which DuckDB has the file, whatever the file is called."""
 
 
-def open_database(path: FilePath | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def open_database(
+    path: FilePath | None, *, read_only: bool = False, memory_limit: str | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open a database under the name `warehouse`.
 
     Under its own name, a file called slack.duckdb would make every `slack.messages` ambiguous: DuckDB cannot
     tell the database from the schema. Connections of one process to one file share an instance.
+
+    Raises:
+        WarehouseLocked: The file is open elsewhere.
+        UsageError: It is no DuckDB file, or `memory_limit` no size.
     """
     import duckdb  # here, so that `import headrace` stays light
 
@@ -60,6 +66,12 @@ def open_database(path: FilePath | None, *, read_only: bool = False) -> duckdb.D
         if not read_only and _is_readonly(connection):
             connection.close()
             raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
+    if memory_limit is not None:
+        try:
+            connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+        except duckdb.Error as error:
+            connection.close()
+            raise UsageError(f"memory_limit={memory_limit!r} is no size; write it as '500MB'.") from error
     # Row order has no meaning here (children have _hr_index), and keeping it costs memory and threads.
     # A Python variable must never stand in for a table that is missing.
     connection.execute(

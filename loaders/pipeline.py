@@ -17,6 +17,8 @@ from headrace.loaders.columnar import ColumnarShredder, Tables
 from headrace.loaders.reader import Known, Parsed, parse
 
 _PARSERS = 2
+_LEARNED_FROM = 1 << 20
+"""Bytes that are parsed before all others, so that not every block has to find the times anew."""
 
 Lines = list[tuple[int, bytes]]
 """Records that the exact lane has to take, with their ordinals."""
@@ -59,10 +61,13 @@ class Pipeline:
             text: The lines, a new line between two.
             count: How many there are.
         """
-        parsed = self._parsers.submit(parse, text, count, self._known.copy(), self._shredder.unfit)
-        self._blocks.append(_Block(first, text, parsed))
-        # the first block is waited for, so that not every block has to find the times anew
-        while len(self._blocks) > (_PARSERS if first else 0):
+        if not first and (end := text.find(b"\n", _LEARNED_FROM)) > 0:
+            ahead = text.count(b"\n", 0, end) + 1
+            self._take(0, text[:end], ahead)
+            self._drain()
+            first, text, count = ahead, text[end + 1 :], count - ahead
+        self._take(first, text, count)
+        while len(self._blocks) > _PARSERS:
             self._flatten(self._blocks.popleft())
 
     def add_table(self, first: int, table: pa.Table) -> bool:
@@ -83,6 +88,10 @@ class Pipeline:
         finally:
             self._parsers.shutdown(cancel_futures=True)
             self._writer.shutdown(cancel_futures=True)
+
+    def _take(self, first: int, text: bytes, count: int) -> None:
+        parsed = self._parsers.submit(parse, text, count, self._known.copy(), self._shredder.unfit)
+        self._blocks.append(_Block(first, text, parsed))
 
     def _drain(self) -> None:
         while self._blocks:

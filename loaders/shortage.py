@@ -30,9 +30,12 @@ _SHORT = {
     errno.EMFILE: "Too many files are open in this process (ulimit -n). Raise the limit",
     errno.ENFILE: "Too many files are open on this machine. Close some",
     errno.ENOMEM: "The memory does not suffice. Free some, or raise the limit",
+    errno.EAGAIN: "The memory does not suffice for a thread, or there are too many (ulimit -u). Free some",
 }
-_OF_DUCKDB = ("IOException", "TransactionException", "FatalException", "PermissionException")
-"""DuckDB's errors that pass on what the system said; others quote values, which may say anything."""
+_OF_LIBRARIES = (
+    "ArrowException", "IOException", "TransactionException", "FatalException", "PermissionException",
+)  # fmt: skip
+"""Errors of Arrow and DuckDB that pass on what the system said; others may quote values."""
 
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -96,12 +99,12 @@ def told_of(name: str, place: FilePath | None, error: BaseException) -> LoadErro
 
 
 def _number(error: BaseException) -> int | None:
-    """Return the number that the operating system has for an error; DuckDB passes on only its text."""
+    """Return the number that the operating system has for an error; libraries pass on only its text."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
         return errno.ENOMEM
-    if type(error).__name__ in _OF_DUCKDB or isinstance(error, OSError):
+    if type(error).__name__ in _OF_LIBRARIES or isinstance(error, OSError):
         text = str(error)
         return next((one for one in (*_SHORT, *_FORBIDDEN) if os.strerror(one) in text), None)
     return None

@@ -59,6 +59,7 @@ class Warehouse:
         subscribers: Are told of each load that changed a schema, after its commit.
         contract: Holds for every load in the place of its own, if it is set.
         wait: For how many seconds to wait while another process has the file.
+        memory_limit: How much memory DuckDB may take, as `500MB`; four fifths of the machine's if None.
         full: Whether to read every source from its beginning, whatever its cursor.
 
     >>> with Warehouse() as warehouse:
@@ -68,14 +69,16 @@ class Warehouse:
     """
 
     def __init__(
-        self, path: FilePath | None = None, *, report: Report | None = None, wait: float = 0
-    ) -> None:
+        self, path: FilePath | None = None, *, report: Report | None = None, wait: float = 0,
+        memory_limit: str | None = None,
+    ) -> None:  # fmt: skip
         """Name a warehouse; `path=None` is a database in memory."""
         self.path = path
         self.report: Report = report or (lambda table, records, committed: None)
         self.subscribers: tuple[Subscriber, ...] = ()
         self.contract: Contract | None = None
         self.wait = wait
+        self.memory_limit = memory_limit
         self.full = False
         self._root: duckdb.DuckDBPyConnection | None = None
         self._held: lock.Held | None = None
@@ -110,11 +113,14 @@ class Warehouse:
         """Take the lock, open the file and commit what an earlier process had sealed."""
         path, started = self.path, time.monotonic()
         if path is None:
-            return opening.open_database(None)
+            return opening.open_database(None, memory_limit=self.memory_limit)
         held = lock.patiently(lambda: lock.take(path), self.wait)
         try:
             until = max(started + self.wait, time.monotonic() + lock.GRACE)
-            root = lock.patiently(lambda: opening.open_database(path), self.wait, until=until)
+            limit = self.memory_limit
+            root = lock.patiently(
+                lambda: opening.open_database(path, memory_limit=limit), self.wait, until=until
+            )
             reach("warehouse.attached")
             with self._committing, opening.session(root) as connection:
                 recover(connection, store_of(path))
@@ -337,6 +343,7 @@ class Warehouse:
 
 def connect(
     into: str | FilePath = ":memory:", *, report: Report | None = None, wait: float = 0,
+    memory_limit: str | None = None,
 ) -> Warehouse:  # fmt: skip
     """Return the warehouse that a path or URL names; nothing is opened yet.
 
@@ -346,6 +353,8 @@ def connect(
         into: The path or URL.
         report: Is told of the progress of each load.
         wait: For how many seconds to wait, at the first use, while another process has the file.
+        memory_limit: How much memory DuckDB may take, as `500MB`; four fifths of the machine's if None.
+            Reading and parsing take up to 500 MB besides, whatever the size of a load.
 
     Raises:
         UsageError: The URL is of a kind that headrace does not know, or its folder does not exist.
@@ -355,7 +364,7 @@ def connect(
     """
     text = str(into)
     if text in {":memory:", "duckdb://", "duckdb:///:memory:"}:
-        return Warehouse(report=report, wait=wait)
+        return Warehouse(report=report, wait=wait, memory_limit=memory_limit)
     match = _SCHEME.match(text)
     if match is not None:
         if match["scheme"] != "duckdb" or not match["rest"].startswith("/"):
@@ -370,7 +379,7 @@ def connect(
         raise UsageError(
             f"The folder {str(path.parent)!r} for the warehouse {text!r} does not exist; make it first."
         )
-    return Warehouse(path, report=report, wait=wait)
+    return Warehouse(path, report=report, wait=wait, memory_limit=memory_limit)
 
 
 def load(

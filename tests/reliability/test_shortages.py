@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import headrace
-from headrace.errors import LoadPending, Shortage
+from headrace.errors import LoadPending, Shortage, UsageError
 from headrace.loaders import shortage
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
@@ -55,7 +55,7 @@ else:
 GOES_ON = """
 import os, resource, sys
 import headrace
-from headrace.errors import LoadPending, Shortage
+from headrace.errors import LoadPending, Shortage, UsageError
 
 def load(first):
     records = ({"id": id, "text": os.urandom(100).hex()} for id in range(first, first + 500))
@@ -159,6 +159,26 @@ def check_works_again(how: str, into: Path, beside: Path, expected: Contents) ->
     assert expected == contents(into, beside)
     packages = into.with_name(f"{into.name}.packages")
     assert not packages.is_dir() or [] == list(packages.iterdir())
+
+
+def test_the_memory_suffices_for_one_thread(tmp_path: Path) -> None:
+    """A wide load that two threads cannot commit within the limit is committed by one."""
+    rows = ({f"c{key}": f"text {row * key % 977}" for key in range(300)} for row in range(10_000))
+    with headrace.connect(tmp_path / "w.duckdb", memory_limit="160MB") as warehouse:
+        threads = warehouse.query("SELECT current_setting('threads')")
+        loaded = headrace.load(rows, "t", into=warehouse)
+
+        assert 10_000 == loaded.counts.loaded
+        assert threads == warehouse.query("SELECT current_setting('threads')")
+
+
+def test_a_limit_that_is_no_size() -> None:
+    """A limit that DuckDB does not understand is refused at the first use, with an example of one."""
+    with (
+        headrace.connect(memory_limit="much") as warehouse,
+        pytest.raises(UsageError, match="memory_limit='much' is no size; write it as '500MB'"),
+    ):
+        warehouse.query("SELECT 1")
 
 
 @pytest.mark.parametrize(

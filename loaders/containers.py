@@ -12,7 +12,6 @@ The same content gives the same tables whatever container it came in.
 
 from __future__ import annotations
 
-import asyncio
 import glob
 import gzip
 import io
@@ -122,6 +121,8 @@ def _is_plain_iterable(item: Any) -> bool:
 
 def _drained(items: AsyncIterable[Any]) -> Iterator[Any]:
     """Yield what an async iterable yields, from code that is not async."""
+    import asyncio  # here, since it would be a tenth of the time of a small load
+
     loop = asyncio.new_event_loop()
     iterator = aiter(items)
     try:

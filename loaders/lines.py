@@ -36,7 +36,7 @@ _OPTIONS = (
 # Other bytes can look the same; then a record is rebuilt for nothing.
 _NOT_FINITE = re.compile(rb"[g\xe7].{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 _LAST_BYTES = (b"\x7f", b"\xff")
-"""One of which such a float ends with; records without are told apart 50 times as fast."""
+"""One of which such a float ends with; records without are told apart 10 to 70 times as fast."""
 
 
 class LineEncoder:
@@ -192,7 +192,7 @@ def _may_hold_nan(record: Any) -> bool:
         written = marshal.dumps(record)
     except ValueError:  # holds what marshal does not know, such as a date
         return True
-    return any(last in written for last in _LAST_BYTES) and _NOT_FINITE.search(written) is not None
+    return any(written.find(last) >= 0 for last in _LAST_BYTES) and _NOT_FINITE.search(written) is not None
 
 
 def _edited(record: Any, path: Path, edit: Callable[[Any], Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import queue
 import socket
 import threading
@@ -15,9 +14,13 @@ _SAME_PAGES = 10
 """Times that one page may come again. A source that moves on never gets there, since records have keys."""
 
 _RETRY_STATUS = frozenset({408, 425, 429})
-_TEMPORARY = (ConnectionError, TimeoutError, http.client.IncompleteRead, socket.gaierror)
-_RETRY_NAMES = frozenset({"ConnectionError", "ChunkedEncodingError", "Timeout", "TransportError"})
-"""Errors of requests and httpx that may come without one of Python's own behind them."""
+_TEMPORARY = (ConnectionError, TimeoutError, socket.gaierror)
+_TEMPORARY_NAMES = {"http.IncompleteRead"} | {
+    f"{library}.{name}"
+    for library in ("requests", "httpx")
+    for name in ("ConnectionError", "ChunkedEncodingError", "Timeout", "TransportError")
+}
+"""Likewise, of modules that a load without them need not import."""
 
 
 def is_temporary(error: BaseException) -> bool:
@@ -34,8 +37,7 @@ def is_temporary(error: BaseException) -> bool:
         if isinstance(status, int):  # an answer came, and says itself what it is
             return status in _RETRY_STATUS or status >= 500
         names = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(cause).__mro__}
-        libraries = {f"{library}.{name}" for library in ("requests", "httpx") for name in _RETRY_NAMES}
-        if isinstance(cause, _TEMPORARY) or names & libraries:
+        if isinstance(cause, _TEMPORARY) or names & _TEMPORARY_NAMES:
             return True
         cause = cause.__cause__ or cause.__context__
     return False

@@ -25,76 +25,26 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from headrace.loaders.kinds import SAFE_INT
-from headrace.loaders.marks import exact_json
-from headrace.loaders.survey import line_starts, long_numbers
+from headrace.loaders.shapes import Shape, conflicting
+from headrace.loaders.survey import Lines, long_numbers
 
 FindUnfit = Callable[[pa.Table], Sequence[int]]
 """Returns the positions of the rows of a parsed table that the exact lane has to take."""
 
-_CONFLICT = re.compile(r"Column\((?P<path>.*)\) changed from (?P<old>\w+) to (?P<new>\w+)")
 _LONG_INTEGER = re.compile(rb"[:\[,]\s*-?\d{16,}\s*[,}\]]|\d[eE]\+?\d{3}")
 _LONG_FRACTION = re.compile(rb"[:\[,]\s*-?(?:(?=\d+\.)[\d.]{19}|\d{18,}[eE])")
-_NULL = re.compile(b"null")
+_NULL_ITEM = re.compile(rb"[\[,]\s*null")
 _NO_NUMBERS = (re.compile(b"Inf(?!inity)"), re.compile(b"-NaN"))
-_OPENINGS = {
-    "string": rb'"', "number": rb"[-\d]", "boolean": rb"[tf]", "object": rb"\{", "array": rb"\[",
-}  # fmt: skip
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "string": str, "number": (int, float, Decimal), "boolean": bool, "object": dict, "array": list,
-}  # fmt: skip
 _MOST_RETRIES = 64
 _SMALLEST_BLOCK = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A shape that some values have at a place where others have another.
-
-    Attributes:
-        steps: The place: keys, and None for a step into a list.
-        name: The shape in pyarrow's word: `string`, `number`, `boolean`, `object` or `array`.
-    """
-
-    steps: tuple[str | None, ...]
-    name: str
-
-    def candidates(self, lines: _Lines) -> set[int]:
-        """Return the numbers of the lines that may have it: the key may stand elsewhere too."""
-        key = next(step for step in reversed(self.steps) if step is not None)
-        opening = _OPENINGS["array" if self.steps[-1] is None else self.name]
-        pattern = re.compile(re.escape(orjson.dumps(key)) + rb"\s*:\s*" + opening)
-        return lines.at(match.start() for match in pattern.finditer(lines.text))
-
-    def lines(self, lines: _Lines, candidates: set[int]) -> set[int]:
-        """Return those candidates that do have it, or are no JSON."""
-        return {at for at in candidates if self._is_in(lines.line(at))}
-
-    def _is_in(self, line: bytes) -> bool:
-        try:
-            return _has_shape(exact_json(line), self.steps, self.name)
-        except ValueError:
-            return True  # the exact lane says what is wrong
-
-
-def _has_shape(value: Any, steps: Sequence[str | None], name: str) -> bool:
-    for number, step in enumerate(steps):
-        if step is None:
-            rest = steps[number + 1 :]
-            return isinstance(value, list) and any(_has_shape(item, rest, name) for item in value)
-        if not isinstance(value, dict) or step not in value:
-            return False
-        value = value[step]
-    return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
 
 
 @dataclass(slots=True)
@@ -151,10 +101,10 @@ def parse(text: bytes, count: int, known: Known, unfit: FindUnfit) -> Parsed:
     ([(1, b'{"a":[null]}')], [{'a': 1}, {'a': 2}])
     """
     parsed = Parsed(known=known)
-    lines = _Lines(text, count)
+    lines = Lines(text, count)
     odd = set(np.flatnonzero(~lines.are_objects()).tolist())
     if known.is_damaged:
-        odd |= lines.damaged()
+        odd |= _damaged(lines)
     for shape in known.shapes:
         candidates = shape.candidates(lines)
         if len(candidates) < count // 2:  # else the tide has turned, and the others are the odd ones
@@ -164,65 +114,27 @@ def parse(text: bytes, count: int, known: Known, unfit: FindUnfit) -> Parsed:
     return parsed
 
 
-class _Lines:
-    """Lines in one text, found by their place in it."""
+def _damaged(lines: Lines) -> set[int]:
+    """Return the lines that are no UTF-8, or have a null in a list."""
+    damaged = lines.at(match.start() for match in _NULL_ITEM.finditer(lines.text))
+    if not _is_text(lines.text):
+        damaged.update(at for at in range(lines.count) if not _is_text(lines.line(at)))
+    return damaged
 
-    def __init__(self, text: bytes, count: int) -> None:
-        self.text, self.count = text, count
-        self._starts: np.ndarray | None = None
 
-    @property
-    def starts(self) -> np.ndarray:
-        """Where each line begins; one more for the end."""
-        if self._starts is None:
-            self._starts = line_starts(self.text)
-        return self._starts
-
-    def at(self, places: np.ndarray | Iterator[int]) -> set[int]:
-        """Return the numbers of the lines that hold these places of the text."""
-        found = places if isinstance(places, np.ndarray) else np.fromiter(places, dtype=np.int64)
-        return set((np.searchsorted(self.starts, found, "right") - 1).tolist()) if len(found) else set()
-
-    def line(self, at: int) -> bytes:
-        return self.text[self.starts[at] : self.starts[at + 1] - 1]
-
-    def joined(self, kept: np.ndarray) -> bytes:
-        """Return the text of some lines, given in order."""
-        if len(kept) == self.count:
-            return self.text
-        breaks = np.flatnonzero(np.diff(kept) > 1)
-        firsts = kept[np.concatenate(([0], breaks + 1))]
-        lasts = kept[np.concatenate((breaks, [len(kept) - 1]))]
-        runs = zip(self.starts[firsts], self.starts[lasts + 1] - 1, strict=True)
-        return b"\n".join([self.text[start:end] for start, end in runs])
-
-    def are_objects(self) -> np.ndarray:
-        """Tell of each line whether it goes from brace to brace: others might be read with the next."""
-        characters = np.frombuffer(self.text, dtype=np.uint8)
-        starts, ends = self.starts[:-1], self.starts[1:] - 2
-        return np.asarray((characters[starts] == ord("{")) & (characters[ends] == ord("}")))
-
-    def damaged(self) -> set[int]:
-        """Return the lines that are no UTF-8, or have a null in a list."""
-        found = (match.start() for match in _NULL.finditer(self.text))
-        damaged = self.at(place for place in found if _follows(b"[,", self.text, place))
-        if not _is_text(self.text):
-            damaged.update(at for at in range(self.count) if not _is_text(self.line(at)))
-        return damaged
-
-    def rounded(self, table: pa.Table) -> set[int]:
-        """Return the lines with numbers that became other ones in the parsed table, or were none."""
-        largest, are_finite = _extent(table)
-        if largest is None:  # no fractions
-            return set()
-        rounded = {at for at in self.at(long_numbers(self.text)) if _LONG_FRACTION.search(self.line(at))}
-        if largest >= SAFE_INT:  # it may have been an integer
-            rounded |= {at for at in range(self.count) if _LONG_INTEGER.search(self.line(at))}
-        if not are_finite:
-            for word in _NO_NUMBERS:
-                found = (match.start() for match in word.finditer(self.text))
-                rounded |= self.at(place for place in found if _follows(b":[,-", self.text, place))
-        return rounded
+def _rounded(lines: Lines, table: pa.Table) -> set[int]:
+    """Return the lines with numbers that became other ones in the parsed table, or were none."""
+    largest, are_finite = _extent(table)
+    if largest is None:  # no fractions
+        return set()
+    rounded = {at for at in lines.at(long_numbers(lines.text)) if _LONG_FRACTION.search(lines.line(at))}
+    if largest >= SAFE_INT:  # it may have been an integer
+        rounded |= {at for at in range(lines.count) if _LONG_INTEGER.search(lines.line(at))}
+    if not are_finite:
+        for word in _NO_NUMBERS:
+            found = (match.start() for match in word.finditer(lines.text))
+            rounded |= lines.at(place for place in found if _follows(b":[,-", lines.text, place))
+    return rounded
 
 
 def _without(numbers: np.ndarray, left_out: Collection[int]) -> np.ndarray:
@@ -247,7 +159,7 @@ def _is_text(text: bytes) -> bool:
     return True
 
 
-def _parse(lines: _Lines, kept: np.ndarray, parsed: Parsed, unfit: FindUnfit) -> set[int]:
+def _parse(lines: Lines, kept: np.ndarray, parsed: Parsed, unfit: FindUnfit) -> set[int]:
     """Parse some lines; return those that are left to the exact lane."""
     odd: set[int] = set()
     for _ in range(_MOST_RETRIES):
@@ -269,7 +181,7 @@ def _parse(lines: _Lines, kept: np.ndarray, parsed: Parsed, unfit: FindUnfit) ->
 
 
 def _attempt(
-    lines: _Lines, kept: np.ndarray, known: Known, unfit: FindUnfit
+    lines: Lines, kept: np.ndarray, known: Known, unfit: FindUnfit
 ) -> tuple[pa.Table | None, set[int]]:
     """Return the parsed lines, or None and the numbers of those that stand in the way."""
     text = lines.joined(kept)
@@ -279,14 +191,16 @@ def _attempt(
             _merge_pins(known.pins, _string_pins(table.schema))
             table = _read(text, _text_for_times(table.schema))
     except pa.ArrowInvalid as error:
-        return None, _offenders(str(error), lines, set(kept.tolist()), known)
+        shape, offenders = conflicting(str(error), lines, set(kept.tolist()))
+        known.shapes |= {shape} if shape else set()
+        return None, offenders
     if table.num_rows != len(kept) and table.num_columns:
         return None, set()  # a line holds two records, or half of one
     if not _is_valid(table):
         known.is_damaged = True
-        return None, lines.damaged().intersection(kept.tolist())
+        return None, _damaged(lines).intersection(kept.tolist())
     table = table.combine_chunks()
-    if rounded := lines.rounded(table).intersection(kept.tolist()):
+    if rounded := _rounded(lines, table).intersection(kept.tolist()):
         return None, rounded
     left = unfit(table)
     return (None, set(kept[left].tolist())) if left else (table, set())
@@ -309,25 +223,6 @@ def _read(text: bytes, schema: pa.Schema | None) -> pa.Table:
         read_options=pj.ReadOptions(block_size=len(text) + 1, use_threads=False),
         parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"),
     )
-
-
-def _offenders(message: str, lines: _Lines, kept: set[int], known: Known) -> set[int]:
-    """Return the lines that hold the rarer of the two shapes that pyarrow found at one path."""
-    conflict = _CONFLICT.search(message)
-    if conflict is None:
-        return set()
-    steps = tuple(None if step == "[]" else step for step in conflict["path"].split("/") if step)
-    if not any(steps):
-        return set()
-    shapes = [Shape(steps, name) for name in (conflict["old"], conflict["new"]) if name in _TYPES]
-    found = {shape: shape.candidates(lines) & kept for shape in shapes}
-    if steps[-1] is None:  # all lists of this key are candidates
-        found = {shape: shape.lines(lines, candidates) for shape, candidates in found.items()}
-    rarer = min((shape for shape in found if found[shape]), key=lambda one: len(found[one]), default=None)
-    if rarer is None:
-        return set()
-    known.shapes |= {rarer}
-    return rarer.lines(lines, found[rarer]) or found[rarer]  # the key may stand elsewhere, or twice
 
 
 def _extent(table: pa.Table) -> tuple[float | None, bool]:

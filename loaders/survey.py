@@ -1,11 +1,12 @@
 r"""Surveys: what can be told of a text of lines at the speed of memory, before anything parses it.
 
 Large texts are gone through by numpy, outside of Python's lock, so that other threads go on; small ones by
-the methods of bytes, since a small load must not wait for the import of numpy.
+the methods of bytes, since a small load must not wait for the import of numpy. No text is empty here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,6 +86,55 @@ def long_numbers(text: bytes) -> np.ndarray:
     return np.concatenate(found)
 
 
+class Lines:
+    r"""Lines in one text, found by their place in it.
+
+    >>> lines = Lines(b'{"a":1}\nnull\n{"a":2}', 3)
+    >>> lines.line(1), lines.are_objects().tolist(), lines.at(iter([0, 9, 10]))
+    (b'null', [True, False, True], {0, 1})
+    """
+
+    def __init__(self, text: bytes, count: int) -> None:
+        self.text, self.count = text, count
+        self._starts: np.ndarray | None = None
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each line begins; one more for the end."""
+        if self._starts is None:
+            self._starts = line_starts(self.text)
+        return self._starts
+
+    def at(self, places: np.ndarray | Iterator[int]) -> set[int]:
+        """Return the numbers of the lines that hold these places of the text."""
+        import numpy as np
+
+        found = places if isinstance(places, np.ndarray) else np.fromiter(places, dtype=np.int64)
+        return set((np.searchsorted(self.starts, found, "right") - 1).tolist()) if len(found) else set()
+
+    def line(self, at: int) -> bytes:
+        return self.text[self.starts[at] : self.starts[at + 1] - 1]
+
+    def joined(self, kept: np.ndarray) -> bytes:
+        """Return the text of some lines, given in order."""
+        if len(kept) == self.count:
+            return self.text
+        import numpy as np
+
+        breaks = np.flatnonzero(np.diff(kept) > 1)
+        firsts = kept[np.concatenate(([0], breaks + 1))]
+        lasts = kept[np.concatenate((breaks, [len(kept) - 1]))]
+        runs = zip(self.starts[firsts], self.starts[lasts + 1] - 1, strict=True)
+        return b"\n".join([self.text[start:end] for start, end in runs])
+
+    def are_objects(self) -> np.ndarray:
+        """Tell of each line whether it goes from brace to brace: others might be read with the next."""
+        characters = _characters(self.text)
+        starts, ends = self.starts[:-1], self.starts[1:] - 2
+        objects: np.ndarray = (characters[starts] == ord("{")) & (characters[ends] == ord("}"))
+        return objects
+
+
 def _places(text: bytes, character: int, either: int = 0) -> np.ndarray:
     """Return where a character stands, or one that differs from it in the bits of `either`."""
     import numpy as np
@@ -95,7 +145,7 @@ def _places(text: bytes, character: int, either: int = 0) -> np.ndarray:
         np.flatnonzero((piece | either if either else piece) == character) + number * _PIECE
         for number, piece in enumerate(pieces)
     ]
-    return np.concatenate(found, dtype=np.int64) if found else np.zeros(0, dtype=np.int64)
+    return np.concatenate(found)
 
 
 def _characters(text: bytes) -> np.ndarray:

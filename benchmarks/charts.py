@@ -93,7 +93,7 @@ def _memory(cases: Sequence[Figures]) -> Any:
             textcoords="offset points", ha="right",
         )  # fmt: skip
         panel.set_ylim(bottom=0)
-        panel.set_title(f"headrace, {case.labels['megabytes']:,} MB of JSONL")
+        panel.set_title(f"{case.labels['engine']}, {case.labels['megabytes']:,} MB of JSONL")
         panel.set_xlabel("seconds")
         panel.set_ylabel("resident MB")
     return figure

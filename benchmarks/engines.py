@@ -7,6 +7,7 @@ time of the whole process, which `run.py` takes, holds everyone's.
 | engine | what it does |
 |---|---|
 | headrace | `headrace.load` into a file: sealed package, one transaction |
+| headrace-500MB | the same with `memory_limit="500MB"`, for the curves of memory |
 | dlt | dlt as it comes: `insert_values` loader, one normalise process |
 | dlt-parquet | dlt tuned as its guide says: Parquet, 2 normalise processes, larger buffers, no compression |
 | dlt-tuned | the same, and what it extracts cut into 8 files: else the second process has nothing to do |
@@ -76,7 +77,7 @@ class Job:
 Work = Callable[[], "Phases | None"]
 
 
-def headrace(job: Job) -> Work:
+def headrace(job: Job, memory_limit: str | None = None) -> Work:
     import headrace
 
     source = _source(job)
@@ -89,7 +90,7 @@ def headrace(job: Job) -> Work:
             if not committed:
                 extracted = time.perf_counter()
 
-        with headrace.connect(job.database, report=report) as warehouse:
+        with headrace.connect(job.database, report=report, memory_limit=memory_limit) as warehouse:
             headrace.load(source(), f"{SCHEMA}.{job.table}", into=warehouse)
             committed = time.perf_counter()
         closed = time.perf_counter()
@@ -100,6 +101,10 @@ def headrace(job: Job) -> Work:
         }
 
     return work
+
+
+def headrace_bounded(job: Job) -> Work:
+    return headrace(job, "500MB")
 
 
 def dlt(job: Job) -> Work:
@@ -212,6 +217,7 @@ def _pages(records: Iterator[Any]) -> Iterator[list[Any]]:
 
 ENGINES: dict[str, Callable[[Job], Work]] = {
     "headrace": headrace,
+    "headrace-500MB": headrace_bounded,
     "dlt": dlt,
     "dlt-parquet": dlt_parquet,
     "dlt-tuned": dlt_tuned,

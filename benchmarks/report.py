@@ -183,6 +183,7 @@ def _memory_section(one: Results) -> str:
         fifths = " ".join(f"{value:,.0f}" for value in _by_fifth(case.curves[0], parsed))
         lines.append(
             [
+                case.labels["engine"],
                 f"{case.labels['megabytes']:,} MB, {case.labels['rows']:,} messages",
                 *_times(case),
                 _spread(parsing, ".0f"),
@@ -191,7 +192,7 @@ def _memory_section(one: Results) -> str:
                 f"`{case.command}`",
             ]
         )
-    names = ["JSONL", *_TIMES, "MB while parsing", "by fifth of it", "MB in the commit", "command"]
+    names = ["engine", "JSONL", *_TIMES, "MB while parsing", "by fifth of it", "MB in the commit", "command"]
     about = "Resident memory of the process, sampled 20 times a second.\n"
     return about + "\n" + _table(names, lines)
 

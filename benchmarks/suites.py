@@ -118,7 +118,10 @@ def growing(size: Size) -> list[Case]:
 
 def memory(size: Size) -> list[Case]:
     rows = size.memory_mb * 1_000_000 // 741  # bytes of a message
-    return [load_case("memory", "headrace", "slack", "jsonl", rows, sampled=True, megabytes=size.memory_mb)]
+    return [
+        load_case("memory", engine, "slack", "jsonl", rows, sampled=True, megabytes=size.memory_mb)
+        for engine in ("headrace", "headrace-500MB")
+    ]
 
 
 def merging(size: Size) -> list[Case]:

@@ -46,7 +46,6 @@ CREATE = (
     source VARCHAR, started TIMESTAMP, committed TIMESTAMP, rows_in BIGINT, rows_loaded BIGINT,
     rows_quarantined BIGINT, rows_deduplicated BIGINT, values_discarded BIGINT, rows_exact_lane BIGINT,
     bytes BIGINT, target VARCHAR)""",
-    f"ALTER TABLE {SCHEMA}.loads ADD COLUMN IF NOT EXISTS target VARCHAR",  # made before it had one
     f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.tables (
     table_schema VARCHAR, table_name VARCHAR, root VARCHAR, parent VARCHAR, source_path VARCHAR, path VARCHAR,
     load_id BIGINT)""",

@@ -354,7 +354,7 @@ def connect(
         report: Is told of the progress of each load.
         wait: For how many seconds to wait, at the first use, while another process has the file.
         memory_limit: How much memory DuckDB may take, as `500MB`; four fifths of the machine's if None.
-            Reading and parsing take up to 500 MB besides, whatever the size of a load.
+            The process takes some 500 MB besides, whatever the size of a load.
 
     Raises:
         UsageError: The URL is of a kind that headrace does not know, or its folder does not exist.

@@ -88,7 +88,7 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
         try:
             return _in_transaction(connection, package)
         except duckdb.OutOfMemoryException:
-            with _one_thread(connection):  # which needs half as much
+            with _one_thread(connection):  # which needs less
                 return _in_transaction(connection, package)
     except duckdb.Error as error:
         told = told_of(package.target.name, package.folder.parents[1], error)

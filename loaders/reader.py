@@ -14,8 +14,8 @@ What pyarrow would get wrong is found and left to the exact lane, line by line:
 Strings that read as times are pinned to be strings: pyarrow would drop their offsets. Values that JSON
 lacks come marked (see `marks`) and need no care: a mark is an object with one key.
 
-Looking for all this costs a fifth of the parsing, since nothing is looked for that the parsed table does not
-hint at: text that is not valid, lists too long, fractions, fractions that are not finite.
+Looking for all this costs a tenth to a third of the parsing, since nothing is looked for that the parsed
+table does not hint at: text that is not valid, lists too long, fractions, fractions that are not finite.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@
 | new-columns | a load of 10,000 rows that adds so many columns to a table |
 | depth | 20,000 records of so many dicts in each other |
 | lists | 20,000 records of so many lists in each other, each a child table |
+| drift | 500,000 records that change so many times: a new column each time, and `value` of another type |
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from benchmarks.engines import DATABASE, SCHEMA
 
 CELLS = 2_000_000
 ROWS = 20_000
+DRIFTING = 500_000
+_VALUES = (17, "seventeen", 17.5, True, "2026-01-17T00:00:00Z")
 
 
 def loads(many: int, path: Path) -> None:
@@ -73,6 +76,15 @@ def lists(many: int, path: Path) -> None:
     _timed(path, nested, ROWS)
 
 
+def drift(many: int, path: Path) -> None:
+    def drifting() -> Iterator[dict[str, Any]]:
+        for at in range(DRIFTING):
+            now = at * many // DRIFTING
+            yield {"id": at, "value": _VALUES[now % len(_VALUES)], f"new_{now}": at}
+
+    _timed(path, drifting, DRIFTING)
+
+
 def _timed(path: Path, records: Callable[[], Iterator[dict[str, Any]]], rows: int) -> None:
     """Time one load; the records are made inside of it."""
     import headrace
@@ -89,7 +101,14 @@ def _records(rows: int, width: int, first: int = 0) -> Iterator[dict[str, Any]]:
         yield {"id": at, **{name: at if n % 2 else f"text {at % 1000}" for n, name in enumerate(names)}}
 
 
-AXES = {"loads": loads, "columns": columns, "new-columns": new_columns, "depth": depth, "lists": lists}
+AXES = {
+    "loads": loads,
+    "columns": columns,
+    "new-columns": new_columns,
+    "depth": depth,
+    "lists": lists,
+    "drift": drift,
+}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Time headrace along one axis of growth.")

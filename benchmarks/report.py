@@ -169,7 +169,8 @@ def growth_units(case: Figures) -> int:
     axis, step = case.labels["axis"], int(case.labels["step"])
     if axis == "loads" or axis.startswith("rows"):
         return step
-    return {"columns": growth.CELLS, "new-columns": growth.ROWS // 2}.get(axis, growth.ROWS)
+    units = {"columns": growth.CELLS, "new-columns": growth.ROWS // 2, "drift": growth.DRIFTING}
+    return units.get(axis, growth.ROWS)
 
 
 def _memory_section(one: Results) -> str:

@@ -32,7 +32,7 @@ class Size:
         rows: Records by kind, for throughput.
         others: Engines besides headrace and dlt with Parquet: dlt as it comes takes 5 to 10 times as long,
             and pandas holds everything in memory.
-        existing: Slack messages in the file that a small increment goes into.
+        existing: Slack messages in the file that a small increment goes into; the largest are 5 GB of JSONL.
         growing: Records of the loads whose cost per row is compared.
         axes: Steps along each axis of `growth`.
         memory_mb: Size of the JSONL whose loading is followed in memory.
@@ -60,12 +60,14 @@ _AXES = {
     "new-columns": (1, 50, 500),
     "depth": (1, 10, 50),
     "lists": (1, 4, 8),
+    "drift": (1, 10, 100),
 }
 _LONG_AXES = _AXES | {"loads": (1, 10, 100, 1000)}
 SIZES = {
     "tiny": Size(
         {"slack": 2_000, "flat": 5_000, "wide": 500}, ("dlt", "duckdb", "pandas"), 10_000, (1_000, 10_000),
-        {"loads": (1, 10), "columns": (10, 100), "new-columns": (1, 10), "depth": (1, 10), "lists": (1, 3)},
+        {"loads": (1, 10), "columns": (10, 100), "new-columns": (1, 10), "depth": (1, 10), "lists": (1, 3),
+         "drift": (1, 10)},
         20, 10_000, (1_000,), (1, 5), 2,
     ),
     "small": Size(
@@ -77,7 +79,7 @@ SIZES = {
         (10_000, 100_000, 1_000_000), _LONG_AXES, 1_000, 1_000_000, (1_000, 100_000),
     ),
     "huge": Size(
-        {"slack": 2_500_000, "flat": 10_000_000, "wide": 500_000}, ("duckdb",), 5_000_000,
+        {"slack": 2_500_000, "flat": 10_000_000, "wide": 500_000}, ("duckdb",), 6_747_638,
         (10_000, 100_000, 1_000_000, 10_000_000), _LONG_AXES, 5_000, 10_000_000, (1_000, 100_000),
     ),
 }  # fmt: skip

@@ -36,7 +36,7 @@ from headrace.loaders.patience import moving
 from headrace.loaders.records import Item, Stream
 from headrace.loaders.target import Landing, Target, make_target
 from headrace.loaders.warehouse import Warehouse
-from headrace.masking import MaskingFilter, learn
+from headrace.masking import learn, mask_record
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -53,7 +53,7 @@ _REQUIRED = DependencyType.REQUIRED
 _USUAL = Pace()
 
 # Where a node fails, Hamilton logs what it was given.
-logging.getLogger("hamilton.execution.graph_functions").addFilter(MaskingFilter())
+logging.getLogger("hamilton.execution.graph_functions").addFilter(mask_record)
 
 
 class Rows:

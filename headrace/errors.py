@@ -19,7 +19,6 @@ HeadraceError
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from headrace.masking import masked
@@ -132,6 +131,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("x", ["id", "name"])
     'known: id, name.'
     """
+    import difflib  # here: only a mistake needs it
+
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}."

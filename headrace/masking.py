@@ -12,13 +12,15 @@ record, or in a cursor, lands as it is.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
 from types import FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    import logging  # which no load needs
 
 MASK = "***"
 SHORTEST = 6
@@ -94,15 +96,12 @@ def mask_error(error: BaseException) -> bool:
     return _mask(error)
 
 
-class MaskingFilter(logging.Filter):
-    """Masks what a logger is given, errors included."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Mask a record where it is, and let it pass."""
-        record.msg, record.args = masked(record.getMessage()), ()
-        if record.exc_info and record.exc_info[1] is not None:
-            mask_error(record.exc_info[1])
-        return True
+def mask_record(record: logging.LogRecord) -> bool:
+    """Mask what a logger is given, its error included, and let it pass: a filter for `Logger.addFilter`."""
+    record.msg, record.args = masked(record.getMessage()), ()
+    if record.exc_info and record.exc_info[1] is not None:
+        mask_error(record.exc_info[1])
+    return True
 
 
 def _mask(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ level in records, bracket by bracket in text.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,7 +89,7 @@ def bounded(record: Any) -> Any:
 
 
 def _exact_deep(text: bytes, levels: int) -> Any:
-    key = secrets.token_hex(8)  # none of the user's
+    key = os.urandom(8).hex()  # none of the user's
     pieces: list[bytes] = []
     done = begun = depth = 0
     around: list[tuple[bool, int]] = []

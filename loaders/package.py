@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -170,7 +169,7 @@ class PackageWriter:
     _folder: FilePath = field(init=False)
 
     def __enter__(self) -> PackageWriter:
-        identity = f"{self.started:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        identity = f"{self.started:%Y%m%dT%H%M%S%f}-{os.urandom(4).hex()}"
         self._folder = self.store / f"{identity}{PART}"
         _open.add(self._folder.with_suffix(""))
         with explained(self.target.name, self.store):

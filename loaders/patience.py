@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +13,8 @@ _SAME_PAGES = 10
 """Times that one page may come again. A source that moves on never gets there, since records have keys."""
 
 _RETRY_STATUS = frozenset({408, 425, 429})
-_TEMPORARY = (ConnectionError, TimeoutError, socket.gaierror)
-_TEMPORARY_NAMES = {"http.IncompleteRead"} | {
+_TEMPORARY = (ConnectionError, TimeoutError)
+_TEMPORARY_NAMES = {"http.IncompleteRead", "socket.gaierror"} | {
     f"{library}.{name}"
     for library in ("requests", "httpx")
     for name in ("ConnectionError", "ChunkedEncodingError", "Timeout", "TransportError")

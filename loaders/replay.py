@@ -13,8 +13,8 @@ that load.
 from __future__ import annotations
 
 import base64
+import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -92,7 +92,7 @@ def replay(
     """
     schema, _, name = table.rpartition(".")
     schema = schema or "main"
-    token = secrets.token_hex(6)
+    token = os.urandom(6).hex()
     with warehouse.transaction() as connection:
         target = _target(connection, schema, name, target, contract)
         overtaken = _mark_overtaken(warehouse, connection, target, _pending(target, load))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 import threading
 import time
 import weakref
@@ -329,6 +328,8 @@ class Warehouse:
         """The folder for packages: beside the file, or a temporary one for a database in memory."""
         store = store_of(self.path) if self.path else None
         if store is None:
+            import tempfile  # here: no file needs it
+
             with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
                 yield FilePath(folder)
             return

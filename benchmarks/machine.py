@@ -46,9 +46,14 @@ def _memory_gib() -> float:
 
 
 def _commit() -> str:
-    """Return the checkout's commit, marked where files differ from it; "unknown" outside of git."""
+    """Return the checkout's commit, marked where files but results differ from it; "unknown" without git."""
+    commit = _git("describe", "--always", "--abbrev=10")
+    changed = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)benchmarks/results")
+    return f"{commit}-dirty" if changed else commit or "unknown"
+
+
+def _git(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=10"],
-        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.stdout.strip() or "unknown"
+        ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,7 @@ def _folder(base: Sequence[str], timeout: float) -> Iterator[Path]:
                 _run([*base, "--into", str(unfinished)], timeout, False)
                 unfinished.rename(ready)
             shutil.copytree(ready, folder, dirs_exist_ok=True)
+            os.sync()  # else the first commit would wait for the copy to reach the disk
         yield folder
     finally:
         shutil.rmtree(folder)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Row groups of 16,384 let both threads of a load write ahead, also for tables of few and wide rows. Every
 # opening says so: else the next checkpoint would join the small groups to DuckDB's usual ones of 122,880.
 _FOR_WRITING = "ROW_GROUP_SIZE 16384"
-_NEW_FILE = "STORAGE_VERSION 'latest'"
 CATALOG = "warehouse"
 """The name under which DuckDB has the file, whatever the file is called."""
 
@@ -50,19 +49,18 @@ def open_database(
             f":memory:headrace {os.getpid()} {path.resolve()}",
             config={"temp_directory": f"{path.resolve()}.tmp"},
         )
-        options = ["TYPE duckdb", "READ_ONLY" if read_only else _FOR_WRITING]
-        if not read_only and not path.exists():
-            options.append(_NEW_FILE)
+        options = f"TYPE duckdb, {'READ_ONLY' if read_only else _FOR_WRITING}"
         try:
-            connection.execute(
-                f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({', '.join(options)})"
-            )
-        except duckdb.Error as error:
+            if not read_only:
+                _create_if_missing(connection, path)
+            connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({options})")
+        except (duckdb.Error, OSError) as error:
             connection.close()
             told = None if "lock" in str(error).lower() else told_of(str(path), path, error)
             if read_only and not isinstance(told, Shortage):
                 told = None  # a right to write is not what is missing
-            raise told or _refused(path, str(error).splitlines()[0]) from error
+            reason = f"IO Error: {error}" if isinstance(error, OSError) else str(error).splitlines()[0]
+            raise told or _refused(path, reason.replace(_unfinished(path).name, path.name)) from error
         if not read_only and _is_readonly(connection):
             connection.close()
             raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
@@ -78,6 +76,31 @@ def open_database(
         f"USE {CATALOG}; SET preserve_insertion_order = false; SET python_enable_replacements = false"
     )
     return connection
+
+
+def _create_if_missing(connection: duckdb.DuckDBPyConnection, path: FilePath) -> None:
+    """Create the file under another name first, so that a process killed half-way leaves no half of it.
+
+    The warehouse's lock is held, so other processes wait; threads of this one take turns.
+    """
+    with _creating:
+        if path.exists():
+            return
+        whole, unfinished = path.resolve(), _unfinished(path.resolve())
+        # a log without its file is of one that was deleted: DuckDB would drop it too
+        for left in (unfinished, _log_of(unfinished), _log_of(whole)):
+            left.unlink(missing_ok=True)
+        options = "TYPE duckdb, STORAGE_VERSION 'latest'"
+        connection.execute(f"ATTACH {literal(str(unfinished))} AS created ({options}); DETACH created")
+        unfinished.rename(whole)
+
+
+def _unfinished(path: FilePath) -> FilePath:
+    return path.with_name(f"{path.name}.new")
+
+
+def _log_of(path: FilePath) -> FilePath:
+    return path.with_name(f"{path.name}.wal")
 
 
 @contextlib.contextmanager
@@ -110,6 +133,7 @@ def lock_of(path: FilePath | None) -> threading.Lock:
 
 _locks: dict[FilePath, threading.Lock] = {}
 _locks_guard = threading.Lock()
+_creating = threading.Lock()
 
 
 def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import multiprocessing
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import headrace
 from headrace.loaders import crash
 from tests.reliability.contents import Contents, check_books, contents
 from tests.reliability.killing import ROOT, Killer
@@ -210,3 +212,33 @@ def test_every_point_is_in_the_code() -> None:
 
     assert set(crash.POINTS) == set(re.findall(r'\breach\(\s*"([^"]*)"', code))
     assert len(re.findall(r"\breach\(", code)) == len(re.findall(r'\breach\("', code)) + 1  # its definition
+
+
+def test_half_a_new_file_is_made_anew(tmp_path: Path) -> None:
+    """A process that was killed while DuckDB made the file leaves nothing that the next one stumbles over."""
+    unfinished = tmp_path / "w.duckdb.new"
+    unfinished.write_bytes(b"\0" * 4096)
+
+    headrace.load([{"id": 1}], "events", into=tmp_path / "w.duckdb")
+
+    with headrace.connect(tmp_path / "w.duckdb") as warehouse:
+        assert [(1,)] == warehouse.query("select id from events")
+    assert not unfinished.exists()
+
+
+def test_a_new_file_is_whole_as_soon_as_it_is_seen(tmp_path: Path) -> None:
+    """Whoever finds the file of a first load, at any moment, can open it: it gets its name when it is one."""
+    path, seen = tmp_path / "w.duckdb", []
+    process = multiprocessing.get_context("spawn").Process(target=_loads_once, args=(path,))
+    process.start()
+    while process.is_alive():
+        if path.exists():
+            seen.append(path.read_bytes()[8:12])
+    process.join()
+
+    assert {b"DUCK"} == set(seen)
+    assert all(seen)
+
+
+def _loads_once(path: Path) -> None:
+    headrace.load([{"id": 1}], "events", into=path)

@@ -120,7 +120,7 @@ def _folder(base: Sequence[str], timeout: float) -> Iterator[Path]:
                 _run([*base, "--into", str(unfinished)], timeout, False)
                 unfinished.rename(ready)
             shutil.copytree(ready, folder, dirs_exist_ok=True)
-            os.sync()  # else the first commit would wait for the copy to reach the disk
+        os.sync()  # else what is timed would wait for what was written before it, the copy too
         yield folder
     finally:
         shutil.rmtree(folder)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import defaultdict
@@ -30,7 +29,7 @@ class Size:
 
     Attributes:
         rows: Records by kind, for throughput.
-        others: Engines besides headrace and dlt with Parquet: dlt as it comes takes 5 to 10 times as long,
+        others: Engines besides headrace and dlt with Parquet: dlt as it comes takes 4 to 12 times as long,
             and pandas holds everything in memory.
         existing: Slack messages in the file that a small increment goes into; the largest are 5 GB of JSONL.
         growing: Records of the loads whose cost per row is compared.
@@ -173,7 +172,6 @@ def run(suite: str, size: str, rounds: int, timeout: float, engines: Sequence[st
         file.write(json.dumps(header) + "\n")
         for round_ in range(1, rounds + 1):
             for case in cases:
-                os.sync()  # what one case left to be written is not for the next to wait for
                 row = measure(case, timeout) | {"round": round_}
                 rows.append(row)
                 file.write(json.dumps(row) + "\n")

@@ -320,9 +320,19 @@ def read_package(folder: FilePath) -> Package:
 
 def pending(store: FilePath) -> list[FilePath]:
     """Return the folders of the sealed packages in `store`, oldest first."""
-    if not store.is_dir():
+    return [path for path in _folders(store) if _ID.fullmatch(path.name)]
+
+
+def unsealed(store: FilePath) -> list[FilePath]:
+    """Return the folders in `store` that were never sealed, or not wholly removed."""
+    return [path for path in _folders(store) if path.name.endswith(PART)]
+
+
+def _folders(store: FilePath) -> list[FilePath]:
+    try:
+        return sorted(path for path in store.iterdir() if path.is_dir())
+    except FileNotFoundError:  # the last to use it removes it, at any time
         return []
-    return sorted(path for path in store.iterdir() if _ID.fullmatch(path.name) and path.is_dir())
 
 
 def remove(folder: FilePath) -> None:

@@ -66,7 +66,7 @@ def stored(path: FilePath) -> list[Stored]:
         *(_stored(folder, "pending") for folder in pending(store)),
         *(_stored(folder, "refused") for folder in pending(store / REFUSED)),
     ]
-    return sorted(found, key=lambda one: one.id)
+    return sorted((one for one in found if one is not None), key=lambda one: one.id)
 
 
 def find(path: FilePath, name: str) -> Stored:
@@ -154,14 +154,20 @@ def drop(path: FilePath, package: Stored, *, wait: float = 0) -> None:
         tidy(store_of(path))
 
 
-def _stored(folder: FilePath, status: str) -> Stored:
+def _stored(folder: FilePath, status: str) -> Stored | None:
+    """Describe a package; None if it was committed or dropped meanwhile."""
     why = _reason(folder)
-    size = sum(file.stat().st_size for file in folder.iterdir() if file.name != REASON)
     now = datetime.now(timezone.utc)
     try:
+        size = sum(file.stat().st_size for file in folder.iterdir() if file.name != REASON)
+        changed = folder.stat().st_mtime
         package = read_package(folder)
+    except FileNotFoundError:
+        return None
     except (PackageDamaged, UsageError) as error:
-        age = int(now.timestamp() - folder.stat().st_mtime)
+        if not folder.is_dir():
+            return None
+        age = int(now.timestamp() - changed)
         return Stored(folder.name, status, None, None, size, age, why or str(error), folder)
     age = int((now - package.started).total_seconds())
     return Stored(folder.name, status, package.target.name, package.records, size, age, why, folder)

@@ -27,7 +27,7 @@ from headrace.errors import ContractViolation, LoadError, LoadPending, UsageErro
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.crash import reach
-from headrace.loaders.package import PART, REASON, Package, is_open, pending, read_package
+from headrace.loaders.package import REASON, Package, is_open, pending, read_package, unsealed
 from headrace.loaders.shortage import check_room
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
     """
     waiting: Waiting = {}
     for folder in pending(store):
-        if is_open(folder):
-            continue
+        if is_open(folder) or not folder.is_dir():
+            continue  # this process is at work on it, or has just dropped it
         reach("recovery.found")
         table = folder.name
         try:
@@ -82,7 +82,7 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
             reach("recovery.committed")
             package.drop()
             reach("recovery.dropped")
-    for folder in store.glob(f"*{PART}") if store.is_dir() else ():
+    for folder in unsealed(store):
         if not is_open(folder):
             shutil.rmtree(folder, ignore_errors=True)
     reach("recovery.finished")
@@ -134,13 +134,14 @@ def settle(package: Package, store: FilePath, error: BaseException) -> None:
     if isinstance(error, (ContractViolation, UsageError)):
         package.drop()
         return
-    package.leave()
     if not is_outside(error):
         kept = refuse(package.folder, store / REFUSED, str(error))
+        package.leave()
         if isinstance(error, LoadError):
             error.args = (f"{error} The package is kept in {kept}: see `headrace packages list`.",)
         return
     keep(package.folder, str(error))
+    package.leave()  # from here on another thread may try it
     note = (
         f"The {package.records:,} records are kept in the package {package.id} and committed when the "
         "warehouse is next used: do not load them again. See `headrace packages list`."
@@ -184,8 +185,9 @@ def refuse(folder: FilePath, refused: FilePath, reason: str) -> FilePath:
     """Move a package out of the way, with the reason beside it; return where it is then."""
     kept = refused / folder.name
     try:
-        refused.mkdir(exist_ok=True)
-        folder.rename(kept)
+        with _guard:
+            refused.mkdir(exist_ok=True)
+            folder.rename(kept)
     except OSError as error:
         kept, reason = folder, f"{reason} It could not be moved to {refused}: {error}."
     keep(kept, reason)

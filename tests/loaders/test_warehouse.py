@@ -16,6 +16,7 @@ import pytest
 
 import headrace
 from headrace.errors import LoadError, SourceError, UsageError, WarehouseLocked, WarehouseUnreadable
+from headrace.loaders.packages import stored
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 
@@ -275,6 +276,32 @@ def test_threads_with_a_warehouse_each(tmp_path: Path) -> None:
         list(pool.map(load, range(8)))
     with headrace.connect(into) as warehouse:
         assert [(n,) for n in range(8)] == sorted(landed.rows(warehouse, "t"))
+
+
+def test_cursors_are_read_while_packages_come_and_go(tmp_path: Path) -> None:
+    """Each load makes and removes its package, and the folder for them; who looks there is told nothing false."""
+    path = tmp_path / "shop.duckdb"
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with headrace.connect(path) as warehouse, ThreadPoolExecutor(6) as pool:
+            loading = pool.submit(
+                lambda: [headrace.load([{"id": n}], "t", into=warehouse) for n in range(60)]
+            )
+
+            def look() -> set[Any]:
+                seen = set()
+                while not loading.done():
+                    seen.add(warehouse.cursor("main.t"))
+                    seen |= {package.status for package in stored(path)}
+                return seen
+
+            looking = [pool.submit(look) for _ in range(5)]
+
+            assert 60 == len(loading.result())
+            assert set().union(*(each.result() for each in looking)) <= {None, "pending"}
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def test_a_reader_sees_whole_loads(warehouse: Warehouse) -> None:

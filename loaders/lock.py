@@ -92,7 +92,7 @@ class Held:
     """A lock that this process holds, for as many warehouses as share it."""
 
     def __init__(self, path: FilePath) -> None:
-        """Take the lock of the database at `path`, resolved.
+        """Take the lock of the database at `path`.
 
         Raises:
             WarehouseLocked: Another process has it.
@@ -186,12 +186,11 @@ def take(path: FilePath) -> Held:
         WarehouseLocked: Another process has it; the message says which.
         LoadError: No lock file can be written there.
     """
-    where = path.resolve()
     with _guard:
         while True:
-            held = _held.get(where)
+            held = _held.get(path)
             if held is None:
-                held = _held[where] = Held(where)
+                held = _held[path] = Held(path)
             held.count += 1
             if held.is_ours:
                 return held
@@ -215,7 +214,7 @@ def holding(path: FilePath | None, wait: float = 0) -> Iterator[None]:
 def read_owner(path: FilePath) -> Owner | None:
     """Return who last said that they write the database at `path`, if anybody did and has not left since."""
     try:
-        file = os.open(_lock_path(path.resolve()), os.O_RDONLY)
+        file = os.open(_lock_path(path), os.O_RDONLY)
     except OSError:
         return None
     try:

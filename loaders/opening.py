@@ -46,8 +46,8 @@ def open_database(
         # The process is named, lest a fork go on with what it inherited. What does not fit into memory goes
         # beside the file, not where the process was started.
         connection = duckdb.connect(
-            f":memory:headrace {os.getpid()} {path.resolve()}",
-            config={"temp_directory": f"{path.resolve()}.tmp"},
+            f":memory:headrace {os.getpid()} {path}",
+            config={"temp_directory": f"{path}.tmp"},
         )
         options = f"TYPE duckdb, {'READ_ONLY' if read_only else _FOR_WRITING}"
         try:
@@ -86,13 +86,13 @@ def _create_if_missing(connection: duckdb.DuckDBPyConnection, path: FilePath) ->
     with _creating:
         if path.exists():
             return
-        whole, unfinished = path.resolve(), _unfinished(path.resolve())
+        unfinished = _unfinished(path)
         # a log without its file is of one that was deleted: DuckDB would drop it too
-        for left in (unfinished, _log_of(unfinished), _log_of(whole)):
+        for left in (unfinished, _log_of(unfinished), _log_of(path)):
             left.unlink(missing_ok=True)
         options = "TYPE duckdb, STORAGE_VERSION 'latest'"
         connection.execute(f"ATTACH {literal(str(unfinished))} AS created ({options}); DETACH created")
-        unfinished.rename(whole)
+        unfinished.rename(path)
 
 
 def _unfinished(path: FilePath) -> FilePath:
@@ -128,7 +128,7 @@ def lock_of(path: FilePath | None) -> threading.Lock:
     if path is None:
         return threading.Lock()
     with _locks_guard:
-        return _locks.setdefault(path.resolve(), threading.Lock())
+        return _locks.setdefault(path, threading.Lock())
 
 
 _locks: dict[FilePath, threading.Lock] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 import time
@@ -53,7 +54,7 @@ class Warehouse:
     Threads may share a warehouse: each gets its own cursor, and commits take turns.
 
     Attributes:
-        path: The file; None for a database in memory.
+        path: The file, absolute and no link; None for a database in memory.
         report: Is told of the progress of each load.
         subscribers: Are told of each load that changed a schema, after its commit.
         contract: Holds for every load in the place of its own, if it is set.
@@ -72,7 +73,8 @@ class Warehouse:
         memory_limit: str | None = None,
     ) -> None:  # fmt: skip
         """Name a warehouse; `path=None` is a database in memory."""
-        self.path = path
+        # One file has one name here, also as a link or after `chdir`: its lock and its packages go by it.
+        self.path = FilePath(os.path.realpath(path)) if path else None
         self.report: Report = report or (lambda table, records, committed: None)
         self.subscribers: tuple[Subscriber, ...] = ()
         self.contract: Contract | None = None
@@ -83,7 +85,7 @@ class Warehouse:
         self._held: lock.Held | None = None
         self._let_go: Callable[[], object] = lambda: None
         self._opening = threading.Lock()
-        self._committing = opening.lock_of(path)
+        self._committing = opening.lock_of(self.path)
 
     def __repr__(self) -> str:
         return f"Warehouse({str(self.path) if self.path else ':memory:'!r})"
@@ -360,8 +362,8 @@ def connect(
     Raises:
         UsageError: The URL is of a kind that headrace does not know, or its folder does not exist.
 
-    >>> connect("shop.duckdb"), connect("duckdb:///shop.duckdb")
-    (Warehouse('shop.duckdb'), Warehouse('shop.duckdb'))
+    >>> connect("shop.duckdb").path == connect("duckdb:///shop.duckdb").path == FilePath.cwd() / "shop.duckdb"
+    True
     """
     text = str(into)
     if text in {":memory:", "duckdb://", "duckdb:///:memory:"}:

@@ -247,7 +247,7 @@ def test_preview_json(loaded: Path, capsys: Captured) -> None:
         (["query", "EXPORT DATABASE 'out'"], "file system operations are disabled"),
         (["query", "SELECT * FROM read_text('shop.py')"], "file system operations are disabled"),
         (["query", "SET enable_external_access = true"], "the configuration has been locked"),
-        (["preview", "shop.users", "-w", "none.duckdb"], "There is no warehouse 'none.duckdb'"),
+        (["preview", "shop.users", "-w", "none.duckdb"], "/none.duckdb'; `headrace run` makes one"),
         (["preview", "shop.users", "-w", "shop.py"], "cannot be opened"),
     ],
 )

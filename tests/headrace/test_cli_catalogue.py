@@ -268,7 +268,11 @@ def test_migrations(here: Path, capsys: Captured, words: list[str], line: str, e
         (["schema", "retype", "shop.users.age", "NESTED"], 2, "'NESTED' is no type"),
         (["schema", "retype", "shop.users.age", "BIGINT"], 1, "cannot become BIGINT: 1 of its values"),
         (["schema", "retype", "shop.users.age", "BIGINT", "--dry-run"], 1, "cannot become BIGINT"),
-        (["schema", "drop", "shop.users.age", "-w", "none.duckdb"], 2, "There is no warehouse 'none.duckdb'"),
+        (
+            ["schema", "drop", "shop.users.age", "-w", "none.duckdb"],
+            2,
+            "/none.duckdb'; `headrace run` makes one",
+        ),
         (["schema", "drop", "shop.users.age", "-w", ":memory:"], 2, "There is no warehouse ':memory:'"),
         (["lineage", "shop.users.aeg"], 2, "did you mean 'age'"),
         (["lineage", "shop.users"], 2, "is a table; name a column of it: shop.users.COLUMN"),
@@ -287,7 +291,7 @@ def test_migrations(here: Path, capsys: Captured, words: list[str], line: str, e
         (["quarantine", "replay", "--load", "99"], 2, "There is no load 99; the newest is 2"),
         (["quarantine", "replay", "shop.users", "--load", "0"], 2, "There is no load 0"),
         (["quarantine", "replay", "--contract", "freeze"], 3, "The contract freezes columns"),
-        (["quarantine", "replay", "-w", "none.duckdb"], 2, "There is no warehouse 'none.duckdb'"),
+        (["quarantine", "replay", "-w", "none.duckdb"], 2, "/none.duckdb'; `headrace run` makes one"),
     ],
 )
 def test_verbs_that_fail(here: Path, capsys: Captured, words: list[str], code: int, message: str) -> None:

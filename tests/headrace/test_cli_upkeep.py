@@ -113,9 +113,9 @@ def test_no_packages(here: Path, capsys: Captured) -> None:
     ]
     *misspelt, folder = capsys.readouterr().err.splitlines()
     assert misspelt == 2 * [
-        "headrace: There is no warehouse 'v.duckdb', and there are no packages beside it."
+        f"headrace: There is no warehouse '{here / 'v.duckdb'}', and there are no packages beside it."
     ]
-    assert folder == "headrace: '.' is a folder; name the warehouse's file in it."
+    assert folder == f"headrace: '{here}' is a folder; name the warehouse's file in it."
 
 
 def test_packages_while_another_process_writes(

@@ -50,10 +50,10 @@ def held_open(path: Path) -> Iterator[None]:
         (":memory:", None),
         ("duckdb://", None),
         ("duckdb:///:memory:", None),
-        ("shop.duckdb", Path("shop.duckdb")),
-        (Path("shop.duckdb"), Path("shop.duckdb")),
-        ("duckdb:///shop.duckdb", Path("shop.duckdb")),
-        ("./shop.db", Path("shop.db")),
+        ("shop.duckdb", Path.cwd() / "shop.duckdb"),
+        (Path("shop.duckdb"), Path.cwd() / "shop.duckdb"),
+        ("duckdb:///shop.duckdb", Path.cwd() / "shop.duckdb"),
+        ("./shop.db", Path.cwd() / "shop.db"),
         ("duckdb:////tmp/shop.duckdb", Path("/tmp/shop.duckdb")),
         ("/tmp/shop", Path("/tmp/shop")),
     ],
@@ -276,6 +276,30 @@ def test_threads_with_a_warehouse_each(tmp_path: Path) -> None:
         list(pool.map(load, range(8)))
     with headrace.connect(into) as warehouse:
         assert [(n,) for n in range(8)] == sorted(landed.rows(warehouse, "t"))
+
+
+@pytest.mark.parametrize(
+    "name", ["shop.duckdb", "./elsewhere/../shop.duckdb", "link.duckdb", "elsewhere/link"]
+)
+def test_one_file_of_many_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """By whatever name a file is opened once more, also after `chdir`, the loads under way are left alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.duckdb").symlink_to("shop.duckdb")
+    (tmp_path / "elsewhere" / "link").symlink_to(tmp_path / "shop.duckdb")
+
+    def records() -> Iterator[dict[str, int]]:
+        yield {"id": 1}
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        headrace.load([{"id": 1}], "other", into=tmp_path / "shop.duckdb")
+        yield {"id": 2}
+
+    with headrace.connect(name) as warehouse:
+        assert 2 == headrace.load(records(), "t", into=warehouse).counts.loaded
+        assert tmp_path / "shop.duckdb" == warehouse.path
+
+    assert {"elsewhere", "link.duckdb", "shop.duckdb"} == {path.name for path in tmp_path.iterdir()}
+    assert ["link"] == [path.name for path in (tmp_path / "elsewhere").iterdir()]
 
 
 def test_cursors_are_read_while_packages_come_and_go(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors import UsageError, did_you_mean
 from headrace.loaders import catalogue
@@ -57,16 +57,23 @@ def set_cursor(warehouse: Warehouse, resource: str, value: str, *, new: bool = F
         new: Whether the resource may be one that was never loaded.
 
     Raises:
-        UsageError: The value is no JSON, or nothing is known of such a resource.
+        UsageError: The value is no JSON, or not of the kind that the resource's cursor is now; or nothing is
+            known of such a resource.
     """
     try:
-        json.loads(value, parse_constant=_refuse_constant)
+        kind = _kind(json.loads(value, parse_constant=_refuse_constant))
     except ValueError:
         raise UsageError(f"{value!r} is no JSON; a text needs its quotes: '\"2026-01-31\"'.") from None
     with warehouse.transaction() as connection:
         for statement in catalogue.CREATE:
             connection.execute(statement)
         name = _full(resource) if new else _known(connection, resource)
+        have = next((one.cursor for one in cursors(connection) if one.resource == name), value)
+        if kind != _kind(json.loads(have)):
+            raise UsageError(
+                f"{name} goes on from {have}, {_kind(json.loads(have))}, and {value} is {kind}. "
+                f"If its source counts otherwise now, `headrace state reset {name}` first."
+            )
         now = catalogue.utc(datetime.now(timezone.utc))
         connection.execute(f"DELETE FROM {SCHEMA}.state WHERE resource = {literal(name)}")
         connection.execute(insert_values(f"{SCHEMA}.state", [[name, value, None, now]]))
@@ -101,6 +108,16 @@ def _known(connection: duckdb.DuckDBPyConnection, resource: str) -> str:
 
 def _full(resource: str) -> str:
     return resource if "." in resource else f"main.{resource}"
+
+
+def _kind(value: Any) -> str:
+    """Return what a value from JSON is.
+
+    >>> _kind(json.loads("1.5"))
+    'a number'
+    """
+    kinds = {bool: "a truth value", int: "a number", float: "a number", str: "a text", list: "a list"}
+    return "null" if value is None else kinds.get(type(value), "an object")
 
 
 def _refuse_constant(name: str) -> None:

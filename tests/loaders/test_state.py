@@ -103,6 +103,36 @@ def test_no_json(warehouse: Warehouse, value: str) -> None:
     assert warehouse.cursor("main.t") is None
 
 
+@pytest.mark.parametrize(
+    ("have", "value", "message"),
+    [
+        ('"2026-01-31"', "20260201", r'"2026-01-31", a text, and 20260201 is a number'),
+        ("17", '"18"', r'17, a number, and "18" is a text'),
+        ("17", "true", r"17, a number, and true is a truth value"),
+        ('{"offset": 3}', "null", "an object, and null is null"),
+        ("[1]", '{"a": 1}', "a list, and .* is an object"),
+    ],
+)
+def test_another_kind(warehouse: Warehouse, have: str, value: str, message: str) -> None:
+    """A cursor of another kind is most likely a slip, which the source would not understand; a reset says it is none."""
+    set_cursor(warehouse, "t", have, new=True)
+    with pytest.raises(UsageError, match=f"{message}.*headrace state reset main.t"):
+        set_cursor(warehouse, "t", value)
+    reset_cursor(warehouse, "t")
+    set_cursor(warehouse, "t", value, new=True)
+
+    with warehouse.session() as connection:
+        assert [value] == [one.cursor for one in cursors(connection)]
+
+
+def test_a_whole_number_may_become_a_fraction(warehouse: Warehouse) -> None:
+    """Numbers are of one kind."""
+    set_cursor(warehouse, "t", "17", new=True)
+    set_cursor(warehouse, "t", "17.5")
+
+    assert 17.5 == warehouse.cursor("main.t")
+
+
 def test_unknown_resources(warehouse: Warehouse) -> None:
     """A misspelt resource is told of: neither set, unless it is meant, nor reset."""
     warehouse.load([{"id": 1}, Checkpoint(1)], Target("orders"))

@@ -61,10 +61,20 @@ def reads(parser: argparse.ArgumentParser) -> None:
 
 
 def open_readonly(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse that a call means, for reading."""
+    """Open the warehouse that a call means, for reading, and tell of the records on their way into it."""
+    from headrace.loaders.package import pending
+    from headrace.loaders.recovery import store_of
     from headrace.loaders.warehouse import connect
 
-    return connect(options.warehouse or default_warehouse(), wait=options.wait).open_readonly()
+    warehouse = connect(options.warehouse or default_warehouse(), wait=options.wait)
+    connection = warehouse.open_readonly()
+    waiting = pending(store_of(warehouse.path)) if warehouse.path else []
+    if waiting:
+        sys.stderr.write(
+            f"not in here yet, packages that wait for their commit: {len(waiting)}; the next run commits "
+            "them, see `headrace packages list`\n"
+        )
+    return connection
 
 
 def open_catalogue(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:

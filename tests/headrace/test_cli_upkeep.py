@@ -118,6 +118,32 @@ def test_no_packages(here: Path, capsys: Captured) -> None:
     assert folder == f"headrace: '{here}' is a folder; name the warehouse's file in it."
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["query", "SELECT count(*) AS n FROM t"],
+        ["preview", "t"],
+        ["schema", "show"],
+        ["loads"],
+        ["state", "list"],
+    ],
+)
+def test_readers_tell_of_what_waits(
+    packages: tuple[Package, Package], capsys: Captured, words: list[str]
+) -> None:
+    """Who reads is told, beside the rows, that others are on their way; and no more once they are there."""
+    packages[1].drop()
+    assert 0 == main(words)
+    before = capsys.readouterr()
+    assert 0 == main(["packages", "retry"])
+    capsys.readouterr()
+    assert 0 == main(words)
+    after = capsys.readouterr()
+
+    assert "packages that wait for their commit: 1" in before.err
+    assert "wait" not in before.out + after.out + after.err
+
+
 def test_packages_while_another_process_writes(
     packages: tuple[Package, Package], capsys: Captured, here: Path
 ) -> None:

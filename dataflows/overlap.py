@@ -6,9 +6,10 @@ that fails stops none of the others: they have nothing to do with it, and what t
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -52,30 +53,41 @@ class OverlappedLoads(NodeExecutionMethod):
             with named(node_name):
                 return node_callable(**{key: settled(value) for key, value in node_kwargs.items()})
         load: Future[Any] = Future()
+        given = (load, node_name, node_callable, node_kwargs)
+        try:
+            # a daemon: a source that hangs must not keep the process from being interrupted
+            threading.Thread(target=self._run, args=given, name=node_name, daemon=True).start()
+        except RuntimeError:  # the machine has no thread left: one load after the other, then
+            self._run(*given)
         self._loads.append(load)
-        # a daemon: a source that hangs must not keep the process from being interrupted
-        threading.Thread(
-            target=self._run, args=(load, node_name, node_callable, node_kwargs), name=node_name, daemon=True
-        ).start()
         return load
 
-    def wait(self, raised: Exception) -> None:
-        """Wait until no load runs any more; warn of those that failed too, beside the one that is raised."""
-        for load in self._loads:
-            error = load.exception()
-            if error is not None and error is not raised:
-                warnings.warn(f"Another load failed: {masked(str(error))}", stacklevel=4)
+    @contextlib.contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Run loads in here: an error waits until no load runs any more, and tells of those that failed too.
 
-    def stop(self) -> None:
-        """Let no further load begin, and end those that run at their next report."""
-        self._stopped.set()
+        After an interrupt no further load begins, and those that run end at their next report.
+        """
+        try:
+            try:
+                yield
+            except Exception as raised:
+                for load in self._loads:
+                    error = load.exception()
+                    if error is not None and error is not raised:
+                        warnings.warn(f"Another load failed: {masked(str(error))}", stacklevel=4)
+                raise
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._stopped.set()
+            raise
 
     def stoppable(self, report: Report) -> Report:
         """Return a report under which a load can be stopped."""
 
         def reported(table: str, records: int, committed: bool) -> None:
-            if self._stopped.is_set() and not committed:
-                raise InterruptedError("the run was interrupted")
+            if not committed:
+                self._go_on()
             report(table, records, committed)
 
         return reported
@@ -85,10 +97,15 @@ class OverlappedLoads(NodeExecutionMethod):
     ) -> None:  # fmt: skip
         with self._turns:
             try:
+                self._go_on()
                 with named(name):
                     load.set_result(call(**{key: settled(value) for key, value in given.items()}))
             except BaseException as error:  # noqa: BLE001  # the one who asks for the result gets it
                 load.set_exception(error)
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise InterruptedError("the run was interrupted")
 
 
 def settled(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,17 +131,18 @@ def run(
             f"There is nothing to run in {modules[0].__name__!r}: no @resource, and no function that returns "
             "an ibis Table."
         )
-    warehouse = (
-        into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
-    )
-    given = {**(inputs or {}), "warehouse": warehouse}
-    _check_inputs(graph, variables, wanted, given)
+    opened = into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
     if isinstance(contract, str):
         contract = Contract(contract, contract, contract)
-    told = subscribers(on_schema_change)
+    warehouse = opened.during(
+        report=loads.stoppable(opened.report), subscribers=subscribers(on_schema_change), contract=contract,
+        wait=wait, full=full,
+    )  # fmt: skip
+    given = {**(inputs or {}), "warehouse": warehouse}
+    _check_inputs(graph, variables, wanted, given)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])
     try:
-        with _quiet_hamilton(), _settings(warehouse, contract, told, wait, full, loads):
+        with _quiet_hamilton(), loads.supervised():
             _ = warehouse.connection  # the lock comes before any extraction, and nodes run in any order
             results = {name: settled(value) for name, value in graph.execute(wanted, inputs=given).items()}
             found = {
@@ -149,13 +151,14 @@ def run(
                 if isinstance(results[name], ir.Table)
             }
     except BaseException as error:
-        if warehouse is not into:
-            warehouse.close()  # a file that we opened, and that nobody else can now close
+        if opened is not into:
+            # Nobody else can close it now, and a load that is being stopped must not open it again.
+            opened.database.close(for_good=True)
         if not mask_error(error):  # its class makes the message, and nobody can change it
             raise RuntimeError(f"{type(error).__name__}: {masked(str(error))}") from None
         raise
     done = {name: value for name, value in results.items() if isinstance(value, LoadedTable)}
-    return RunResult(warehouse, {name.rpartition(".")[0]: load for name, load in done.items()}, found)
+    return RunResult(opened, {name.rpartition(".")[0]: load for name, load in done.items()}, found)
 
 
 def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, tags: Mapping[str, Any]) -> ir.Table:
@@ -168,40 +171,24 @@ def _kept(warehouse: Warehouse, schema: str, name: str, table: ir.Table, tags: M
 
 
 @contextlib.contextmanager
-def _settings(
-    warehouse: Warehouse, contract: Contract | None, told: tuple[Subscriber, ...], wait: float, full: bool,
-    loads: OverlappedLoads,
-) -> Iterator[None]:  # fmt: skip
-    """Set what holds for one run on a warehouse that may be the user's."""
-    before = warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full, warehouse.report
-    warehouse.contract = contract or warehouse.contract
-    warehouse.subscribers = (*warehouse.subscribers, *told)
-    warehouse.wait, warehouse.full = wait or warehouse.wait, full or warehouse.full
-    warehouse.report = loads.stoppable(warehouse.report)
-    try:
-        yield
-    except Exception as error:
-        loads.wait(error)
-        raise
-    except BaseException:
-        loads.stop()
-        raise
-    finally:
-        (
-            warehouse.contract, warehouse.subscribers, warehouse.wait, warehouse.full, warehouse.report,
-        ) = before  # fmt: skip
-
-
-@contextlib.contextmanager
 def _quiet_hamilton() -> Iterator[None]:
     """Keep Hamilton from logging the traceback of an error that is raised as well."""
     logger = logging.getLogger("hamilton")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    with _guard:
+        _levels.append(_levels[0] if _levels else logger.level)
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        with _guard:
+            level = _levels.pop()
+            if not _levels:
+                logger.setLevel(level)
+
+
+_guard = threading.Lock()
+_levels: list[int] = []
+"""For each run under way, in whichever thread, the level that Hamilton's logger had before the first."""
 
 
 def parse_inputs(flow: Flow, texts: Mapping[str, str]) -> dict[str, Any]:

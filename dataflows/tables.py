@@ -10,18 +10,19 @@ from ibis.backends.duckdb import Backend
 from ibis.common.exceptions import TableNotFound
 
 from headrace.errors import UsageError
+from headrace.loaders.database import Database
 from headrace.loaders.names import snake_case
 from headrace.loaders.warehouse import Warehouse
 
-_backends: WeakKeyDictionary[Warehouse, tuple[object, Backend]] = WeakKeyDictionary()
+_backends: WeakKeyDictionary[Database, tuple[object, Backend]] = WeakKeyDictionary()
 
 
 def backend(warehouse: Warehouse) -> Backend:
     """Return the Ibis backend over the warehouse's own connection, one a connection."""
     connection = warehouse.connection
-    known = _backends.get(warehouse)
+    known = _backends.get(warehouse.database)
     if known is None or known[0] is not connection:
-        known = _backends[warehouse] = (connection, ibis.duckdb.from_connection(connection))
+        known = _backends[warehouse.database] = (connection, ibis.duckdb.from_connection(connection))
     return known[1]
 
 

@@ -146,6 +146,6 @@ def _in_text(text: str, secret: bool) -> Iterator[str]:
 def _of_environment() -> set[str]:
     return {
         value
-        for name, value in os.environ.items()
-        if len(value) >= SHORTEST and name not in _NO_SECRETS and is_secret(name)
+        for name in list(os.environ)  # other threads may change it
+        if len(value := os.environ.get(name, "")) >= SHORTEST and name not in _NO_SECRETS and is_secret(name)
     }

@@ -20,10 +20,11 @@ Session = Callable[[], "AbstractContextManager[duckdb.DuckDBPyConnection]"]
 class Cache:
     """Text by key, kept in a table of the catalogue; one read or write a batch, not a key."""
 
-    def __init__(self, session: Session, name: str) -> None:
-        """Say who opens connections, and which table of the catalogue it is."""
-        self._session, self._table = session, ident(catalogue.SCHEMA, name)
-        with session() as connection:
+    def __init__(self, session: Session, transaction: Session, name: str) -> None:
+        """Say who opens connections to read and to write, and which table of the catalogue it is."""
+        self._session, self._transaction = session, transaction
+        self._table = ident(catalogue.SCHEMA, name)
+        with transaction() as connection:
             for statement in catalogue.CREATE:
                 connection.execute(statement)
 
@@ -42,10 +43,8 @@ class Cache:
             return
         now = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
         keys = ", ".join(map(literal, values))
-        with self._session() as connection:
-            connection.execute("BEGIN")
+        with self._transaction() as connection:
             connection.execute(f"DELETE FROM {self._table} WHERE key IN ({keys})")
             connection.execute(
                 insert_values(self._table, [[key, value, now] for key, value in values.items()])
             )
-            connection.execute("COMMIT")

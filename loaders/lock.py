@@ -29,6 +29,7 @@ from typing import TypeVar
 import orjson
 
 from headrace.errors import LoadError, WarehouseLocked
+from headrace.loaders.shortage import explained
 
 BEAT = 5.0
 """Seconds from one heartbeat to the next."""
@@ -102,12 +103,16 @@ class Held:
         self.count = 0
         self._file: int | None = _locked_file(path)
         self._pid = os.getpid()
-        self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._owner = _this_process()
         with contextlib.suppress(OSError):  # a full disk: it is locked all the same
-            self._write(self._owner)
-        threading.Thread(target=self._beat, name=f"heartbeat of {path.name}", daemon=True).start()
+            _write(self._file, self._owner)
+        try:
+            with explained(str(path), path):
+                threading.Thread(target=self._beat, name=f"heartbeat of {path.name}", daemon=True).start()
+        except BaseException:
+            self._close()
+            raise
 
     @property
     def is_ours(self) -> bool:
@@ -133,8 +138,7 @@ class Held:
             if self.count == 0:
                 del _held[self.path]
                 self._stopped.set()
-                with self._guard:
-                    self._close()
+                self._close()
 
     def forget(self) -> None:
         """Drop a parent's lock in a forked child: neither its end nor its life may touch it."""
@@ -159,20 +163,17 @@ class Held:
 
     def _beat(self) -> None:
         while not self._stopped.wait(BEAT):
-            with self._guard, contextlib.suppress(OSError):
+            with _guard, contextlib.suppress(OSError):
                 if self._file is None:
                     return
-                owner = _read(self._file)
-                if owner is not None and not self._is_me(owner):
-                    return  # taken over; `check` tells
-                self._write(replace(self._owner, heartbeat=_now()))
-
-    def _write(self, owner: Owner) -> None:
-        if self._file is not None:
-            text = orjson.dumps(asdict(owner), option=orjson.OPT_APPEND_NEWLINE)
-            os.lseek(self._file, 0, os.SEEK_SET)
-            os.write(self._file, text)
-            os.ftruncate(self._file, len(text))
+                self.count += 1  # the collector may let go of the last warehouse in here, and close the file
+                try:
+                    owner = _read(self._file)
+                    if owner is not None and not self._is_me(owner):
+                        return  # taken over; `check` tells
+                    _write(self._file, replace(self._owner, heartbeat=_now()))
+                finally:
+                    self.release()
 
 
 _held: dict[FilePath, Held] = {}
@@ -289,6 +290,13 @@ def message(path: FilePath, owner: Owner | None) -> str:
         f"{path} is open in another process{by}. Wait for it with --wait 60s (in Python wait=60), read "
         "through the process that has it, or query a copy made while nobody writes."
     )
+
+
+def _write(file: int, owner: Owner) -> None:
+    text = orjson.dumps(asdict(owner), option=orjson.OPT_APPEND_NEWLINE)
+    os.lseek(file, 0, os.SEEK_SET)
+    os.write(file, text)
+    os.ftruncate(file, len(text))
 
 
 def _read(file: int) -> Owner | None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -123,17 +124,39 @@ def is_fatal(error: BaseException) -> bool:
     )
 
 
-def lock_of(path: FilePath | None) -> threading.Lock:
-    """Return the lock under which one process commits into a file, whichever warehouse object it uses."""
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """What the threads of one process hold while they write a file.
+
+    Attributes:
+        committing: While a load or what else changes the catalogue is committed. The last to be taken.
+        deriving: While a derived table is computed and put in its place.
+    """
+
+    committing: threading.Lock = field(default_factory=threading.Lock)
+    deriving: threading.Lock = field(default_factory=threading.Lock)
+
+
+def locks_of(path: FilePath | None) -> Locks:
+    """Return the locks of a file, whichever warehouse object it is opened with."""
     if path is None:
-        return threading.Lock()
+        return Locks()
     with _locks_guard:
-        return _locks.setdefault(path, threading.Lock())
+        return _locks.setdefault(path, Locks())
 
 
-_locks: dict[FilePath, threading.Lock] = {}
+def _renew_locks() -> None:
+    """Make all locks anew in a forked child: who held them is not there to release them."""
+    global _locks_guard, _creating
+    _locks.clear()
+    _locks_guard, _creating = threading.Lock(), threading.Lock()
+
+
+_locks: dict[FilePath, Locks] = {}
 _locks_guard = threading.Lock()
 _creating = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -184,6 +184,8 @@ class PackageWriter:
                     writer.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             _open.discard(self._folder.with_suffix(""))
+        elif error is not None:
+            _open.discard(self._folder.with_suffix(""))  # interrupted just after: it is recovery's
         if error is not None and not isinstance(error, HeadraceError):
             told = told_of(self.target.name, self.store, error)
             if told is not None:
@@ -351,6 +353,9 @@ def is_open(folder: FilePath) -> bool:
 
 _open: set[FilePath] = set()
 """The folders, as they are called once sealed, of the packages that this process has not dropped yet."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)
 
 
 def _manifest(package: Package) -> dict[str, Any]:

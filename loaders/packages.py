@@ -124,15 +124,7 @@ def retry(warehouse: Warehouse, package: Stored, *, stale: bool = False) -> int:
             )
         try:
             sealed = read_package(package.folder)
-            target = sealed.target
-            overtaken = catalogue.loaded_since(connection, target, sealed.started)
-            if overtaken and target.write_disposition != "append" and not stale:
-                raise LoadError(
-                    f"The package {package.id} is older than what {target.name} holds, and its "
-                    f"{target.strategy} would put its rows in the place of newer ones. Load its records anew "
-                    "and drop it, or retry it with --stale."
-                )
-            loaded = commit_late(connection, sealed)
+            loaded = commit_late(connection, sealed, stale=stale)
         except (LoadError, UsageError) as error:
             keep(package.folder, str(error))
             raise LoadError(str(error)) from error

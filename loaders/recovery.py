@@ -14,6 +14,7 @@ What was never sealed goes.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import warnings
@@ -37,6 +38,17 @@ REFUSED = "refused"
 _users: Counter[FilePath] = Counter()
 _guard = threading.Lock()
 
+
+def _forget_users() -> None:
+    """Begin anew in a forked child: its parent's threads are not there."""
+    global _guard
+    _users.clear()
+    _guard = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_users)
+
 Waiting = dict[str, str]
 """The tables whose packages could not be committed yet, with the reason."""
 
@@ -50,14 +62,21 @@ def store_of(path: FilePath) -> FilePath:
     return path.with_name(f"{path.name}.packages")
 
 
-def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
+def recover(connection: duckdb.DuckDBPyConnection, store: FilePath, *, before: str | None = None) -> Waiting:
     """Commit the sealed packages in `store`, oldest first, and remove what was never sealed.
 
     Call it with the warehouse's lock held and no other commit under way: no other process can then be at work
     on the store, and packages of this process are left alone.
+
+    Args:
+        connection: An open connection.
+        store: The folder for packages.
+        before: The id of a package: only what is older is committed; everything if None.
     """
     waiting: Waiting = {}
     for folder in pending(store):
+        if before is not None and folder.name >= before:
+            break
         if is_open(folder) or not folder.is_dir():
             continue  # this process is at work on it, or has just dropped it
         reach("recovery.found")
@@ -82,7 +101,7 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
             reach("recovery.committed")
             package.drop()
             reach("recovery.dropped")
-    for folder in unsealed(store):
+    for folder in (*unsealed(store), *unsealed(store / REFUSED)):
         if not is_open(folder):
             shutil.rmtree(folder, ignore_errors=True)
     reach("recovery.finished")
@@ -115,9 +134,22 @@ def tidy(store: FilePath) -> None:
                 folder.rmdir()
 
 
-def commit_late(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:
-    """Commit a package that waited; if its table was loaded since, the cursor stays as it is."""
-    if catalogue.loaded_since(connection, package.target, package.started):
+def commit_late(
+    connection: duckdb.DuckDBPyConnection, package: Package, *, stale: bool = False
+) -> LoadedTable:
+    """Commit a package that waited; if its table was loaded since, the cursor stays as it is.
+
+    Raises:
+        LoadError: Its rows would put older ones in the place of newer ones, and `stale` does not allow that.
+    """
+    target = package.target
+    if catalogue.loaded_since(connection, target, package.started):
+        if target.write_disposition != "append" and not stale:
+            raise LoadError(
+                f"The package {package.id} is older than what {target.name} holds, and its "
+                f"{target.strategy} would put its rows in the place of newer ones. Load its records anew "
+                "and drop it, or retry it with --stale."
+            )
         package = replace(package, cursor=None)
     return commit(connection, package)
 
@@ -136,12 +168,10 @@ def settle(package: Package, store: FilePath, error: BaseException) -> None:
         return
     if not is_outside(error):
         kept = refuse(package.folder, store / REFUSED, str(error))
-        package.leave()
         if isinstance(error, LoadError):
             error.args = (f"{error} The package is kept in {kept}: see `headrace packages list`.",)
         return
     keep(package.folder, str(error))
-    package.leave()  # from here on another thread may try it
     note = (
         f"The {package.records:,} records are kept in the package {package.id} and committed when the "
         "warehouse is next used: do not load them again. See `headrace packages list`."

@@ -102,6 +102,8 @@ def _number(error: BaseException) -> int | None:
     """Return the number that the operating system has for an error; libraries pass on only its text."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return errno.EAGAIN
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
         return errno.ENOMEM
     if type(error).__name__ in _OF_LIBRARIES or isinstance(error, OSError):

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import copy
 import re
-import threading
-import time
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import (
-    LoadError,
-    LoadPending,
-    UsageError,
-)
+from headrace.errors import LoadError, LoadPending, UsageError
 from headrace.loaders import catalogue, lock, opening
 from headrace.loaders.cache import Cache
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contract import Contract
 from headrace.loaders.crash import reach
+from headrace.loaders.database import Database
 from headrace.loaders.extract import Extraction
 from headrace.loaders.package import Package, PackageWriter
 from headrace.loaders.parts import Pace
 from headrace.loaders.queries import readable
-from headrace.loaders.recovery import Waiting, recover, settle, store_of, using
+from headrace.loaders.recovery import recover, settle, store_of, using
+from headrace.loaders.schema import RootSchema
 from headrace.loaders.shortage import check_room, explained, told_of
 from headrace.loaders.sql import ident
 from headrace.loaders.target import Landing, Target, make_target
-from headrace.masking import mask_error
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,12 +49,11 @@ class Warehouse:
     Threads may share a warehouse: each gets its own cursor, and commits take turns.
 
     Attributes:
-        path: The file, absolute and no link; None for a database in memory.
+        database: The file, its lock and the connection.
         report: Is told of the progress of each load.
         subscribers: Are told of each load that changed a schema, after its commit.
         contract: Holds for every load in the place of its own, if it is set.
         wait: For how many seconds to wait while another process has the file.
-        memory_limit: How much memory DuckDB may take, as `500MB`; four fifths of the machine's if None.
         full: Whether to read every source from its beginning, whatever its cursor.
 
     >>> with Warehouse() as warehouse:
@@ -73,19 +67,12 @@ class Warehouse:
         memory_limit: str | None = None,
     ) -> None:  # fmt: skip
         """Name a warehouse; `path=None` is a database in memory."""
-        # One file has one name here, also as a link or after `chdir`: its lock and its packages go by it.
-        self.path = FilePath(os.path.realpath(path)) if path else None
+        self.database = Database(path, memory_limit)
         self.report: Report = report or (lambda table, records, committed: None)
         self.subscribers: tuple[Subscriber, ...] = ()
         self.contract: Contract | None = None
         self.wait = wait
-        self.memory_limit = memory_limit
         self.full = False
-        self._root: duckdb.DuckDBPyConnection | None = None
-        self._held: lock.Held | None = None
-        self._let_go: Callable[[], object] = lambda: None
-        self._opening = threading.Lock()
-        self._committing = opening.lock_of(self.path)
 
     def __repr__(self) -> str:
         return f"Warehouse({str(self.path) if self.path else ':memory:'!r})"
@@ -97,71 +84,26 @@ class Warehouse:
         self.close()
 
     @property
+    def path(self) -> FilePath | None:
+        """The file, absolute and no link; None for a database in memory."""
+        return self.database.path
+
+    @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """The DuckDB connection, opened if need be.
 
         Raises:
             WarehouseLocked: Another process has the file open, and had for as long as `wait`.
         """
-        with self._opening:
-            if self._root is None:
-                self._root = self._opened()
-            if self._held is not None and not self._held.is_ours:
-                raise UsageError(f"{self.path} was opened before this process was forked; connect anew.")
-            return self._root
+        return self.database.connection(self.wait)
 
-    def _opened(self) -> duckdb.DuckDBPyConnection:
-        """Take the lock, open the file and commit what an earlier process had sealed."""
-        path, started = self.path, time.monotonic()
-        if path is None:
-            return opening.open_database(None, memory_limit=self.memory_limit)
-        held = lock.patiently(lambda: lock.take(path), self.wait)
-        try:
-            until = max(started + self.wait, time.monotonic() + lock.GRACE)
-            limit = self.memory_limit
-            root = lock.patiently(
-                lambda: opening.open_database(path, memory_limit=limit), self.wait, until=until
-            )
-            reach("warehouse.attached")
-            with self._committing, opening.session(root) as connection:
-                recover(connection, store_of(path))
-        except BaseException:
-            held.release()
-            raise
-        # A warehouse that is forgotten without being closed lets go too.
-        self._held, self._let_go = held, weakref.finalize(self, held.release)
-        return root
-
-    def _recover(self, connection: duckdb.DuckDBPyConnection) -> Waiting:
-        """Try what could not be committed before once more; return what still cannot."""
-        if self.path is None or not store_of(self.path).is_dir():
-            return {}
-        with self._committing:
-            return recover(connection, store_of(self.path))
-
-    @contextlib.contextmanager
-    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def session(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
-        try:
-            with opening.session(self.connection) as connection:
-                yield connection
-        except Exception as error:
-            mask_error(error)
-            if opening.is_fatal(error):  # DuckDB answers nothing more until the file is opened anew
-                self.close()
-            raise
+        return self.database.session(self.wait)
 
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A session during which no load commits: DuckDB refuses two that change the catalogue together.
-
-        Raises:
-            WarehouseLocked: Another machine took the file over; nothing was written.
-        """
-        with self.session() as connection, self._committing:
-            if self._held is not None:
-                self._held.check()
-            yield connection
+    def turn(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A session during which no load commits; see `Database.turn`."""
+        return self.database.turn(self.wait)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -200,13 +142,28 @@ class Warehouse:
         return lock.patiently(lambda: opening.open_database(path, read_only=True), self.wait)
 
     def close(self) -> None:
-        """Close the file, so that other processes can open it."""
-        with self._opening:
-            if self._root is not None:
-                if self._held is None or self._held.is_ours:
-                    self._root.close()
-                self._root, self._held = None, None
-                self._let_go()
+        """Close the file, so that other processes can open it; the next use opens it anew."""
+        self.database.close()
+
+    def during(
+        self, *, report: Report, subscribers: Sequence[Subscriber] = (), contract: Contract | None = None,
+        wait: float = 0, full: bool = False,
+    ) -> Warehouse:  # fmt: skip
+        """Return this warehouse as one run uses it: the same open database, and settings of the run's own.
+
+        Args:
+            report: Is told of the progress of each load.
+            subscribers: Are told of schema changes, beside those that are told already.
+            contract: Holds in the place of this warehouse's, if it is given.
+            wait: Likewise.
+            full: Whether every source is read from its beginning, in any case or by this warehouse's setting.
+        """
+        other = copy.copy(self)
+        other.report = report
+        other.subscribers = (*self.subscribers, *subscribers)
+        other.contract, other.wait = contract or self.contract, wait or self.wait
+        other.full = full or self.full
+        return other
 
     def load(
         self,
@@ -245,14 +202,12 @@ class Warehouse:
         )  # fmt: skip
         loaded: LoadedTable | None = None
         with self.session() as connection, self._store() as store, contextlib.closing(extraction):
-            waiting = self._recover(connection)
+            self.database.recover(connection)
             while not extraction.ended:
                 before = catalogue.read_schema(connection, target.schema, target.table)
-                with PackageWriter(store, target, source) as writer:
-                    package = extraction.read_part(writer, before=before)
-                if package is None:
+                part = self._load_part(extraction, PackageWriter(store, target, source), before)
+                if part is None:
                     break
-                part = self._committed(package, store, waiting)
                 for subscriber in self.subscribers if part.changes else ():
                     subscriber(part)
                 loaded = part.after(loaded)
@@ -262,14 +217,28 @@ class Warehouse:
         reach("load.finished")
         return loaded
 
-    def _committed(self, package: Package, store: FilePath, waiting: Waiting) -> LoadedTable:
+    def _load_part(
+        self, extraction: Extraction, writer: PackageWriter, before: RootSchema
+    ) -> LoadedTable | None:
+        """Seal the next part and commit it; None where the stream ended and there was no more."""
+        package: Package | None = None
+        try:
+            with writer:
+                package = extraction.read_part(writer, before=before)
+            return None if package is None else self._committed(package, writer.store)
+        finally:
+            if package is not None:
+                package.leave()  # committed or not, it is nobody's or recovery's from here on
+
+    def _committed(self, package: Package, store: FilePath) -> LoadedTable:
         """Commit a sealed package; where that cannot be now, see to what becomes of it."""
         name = package.target.name
         try:
             with self.turn() as turn:
-                if name in waiting:
-                    raise _behind(name, waiting[name])
                 if self.path is not None:
+                    waiting = recover(turn, store, before=package.id)
+                    if name in waiting:
+                        raise _behind(name, waiting[name])
                     check_room(name, package.bytes, self.path.parent)
                 loaded = commit(turn, package)
         except BaseException as error:
@@ -288,7 +257,7 @@ class Warehouse:
             LoadPending: A package of the resource waits for its commit; what comes after it is not known.
         """
         with self.session() as connection:
-            waiting = self._recover(connection)
+            waiting = self.database.recover(connection)
             if resource in waiting:
                 raise _behind(resource, waiting[resource])
             return None if self.full else catalogue.read_cursor(connection, resource)
@@ -300,7 +269,7 @@ class Warehouse:
 
     def cache(self, name: str) -> Cache:
         """Return a cache that is kept in the catalogue: text by key."""
-        return Cache(self.session, name)
+        return Cache(self.session, self.transaction, name)
 
     def write_table(self, schema: str, table: str, write: Callable[[str], None]) -> None:
         """Put a derived table in the place of the one with its name, in one step.
@@ -308,21 +277,24 @@ class Warehouse:
         Args:
             schema: The schema of the warehouse.
             table: The table's name; one that a resource loads is refused.
-            write: Creates a table under the temporary name it is given, in the same schema.
+            write: Creates a table under the temporary name it is given, in the same schema. Loads may commit
+                meanwhile; other derived tables take their turn.
         """
-        with explained(f"{schema}.{table}", self.path), self.session() as connection:
-            if catalogue.is_landed(connection, schema, table):
-                raise UsageError(f"{schema}.{table} is a resource's table; give the transform another name.")
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
-            fresh = f"{table}__new"
-            connection.execute(f"DROP TABLE IF EXISTS {ident(schema, fresh)}")
+        fresh = f"{table}__new"
+        with explained(f"{schema}.{table}", self.path), self.database.locks.deriving:
+            with self.transaction() as connection:
+                if catalogue.is_landed(connection, schema, table):
+                    raise UsageError(
+                        f"{schema}.{table} is a resource's table; give the transform another name."
+                    )
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
+                connection.execute(f"DROP TABLE IF EXISTS {ident(schema, fresh)}")
             write(fresh)
             reach("transform.written")
-            connection.execute("BEGIN")
-            connection.execute(f"DROP TABLE IF EXISTS {ident(schema, table)}")
-            connection.execute(f"ALTER TABLE {ident(schema, fresh)} RENAME TO {ident(table)}")
-            reach("transform.swapped")
-            connection.execute("COMMIT")
+            with self.transaction() as connection:
+                connection.execute(f"DROP TABLE IF EXISTS {ident(schema, table)}")
+                connection.execute(f"ALTER TABLE {ident(schema, fresh)} RENAME TO {ident(table)}")
+                reach("transform.swapped")
             reach("transform.committed")
 
     @contextlib.contextmanager

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -130,6 +134,102 @@ def silence() -> Iterator[dict]:
     time.sleep(600)
     yield {"n": 0}
 """
+
+
+_COUNTERS = """
+import signal
+import threading
+import time
+
+@resource
+def a() -> Iterator[Record]:
+    yield from slowly()
+
+@resource
+def b() -> Iterator[Record]:
+    for n in slowly():
+        if n["n"] == 2000:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        yield n
+
+@resource
+def c() -> Iterator[Record]:
+    yield from slowly()
+
+def slowly() -> Iterator[Record]:
+    for n in range(20_000):
+        if n % 100 == 0:
+            time.sleep(0.01)
+        yield {"n": n}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one thread")
+@pytest.mark.parametrize("whose", ["the run's", "the user's"])
+def test_an_interrupt_in_a_notebook(make_flow: MakeFlow, tmp_path: Path, whose: str) -> None:
+    """The process goes on; the loads end all the same, land nothing, and the run's warehouse stays closed."""
+    path = tmp_path / "w.duckdb"
+    into: Any = path if whose == "the run's" else headrace.connect(path)
+    with pytest.raises(KeyboardInterrupt):
+        headrace.run(make_flow("counting", _COUNTERS), into=into, workers=2, progress=False)
+    for thread in threading.enumerate():
+        if thread.name.endswith(".load"):
+            thread.join(60)
+
+    assert [] == [thread.name for thread in threading.enumerate() if thread.name.endswith(".load")]
+    if whose == "the run's":
+        assert ["w.duckdb"] == [each.name for each in tmp_path.iterdir() if each.name.startswith("w.")]
+    with headrace.connect(path) if into is path else into as warehouse:
+        assert [] == warehouse.query("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'counting'")
+        assert 1 == headrace.load([{"id": 1}], "later", into=warehouse).counts.loaded
+
+
+_SLOW = """
+@resource
+def {name}() -> Iterator[Record]:
+    meeting.wait(timeout=60)
+    yield {{"id": 1, "new": 2}}
+    meeting.wait(timeout=60)
+"""
+
+
+def test_two_runs_on_one_warehouse(make_flow: MakeFlow, tmp_path: Path) -> None:
+    """Each has its own settings, whichever ends first, and the warehouse and the loggers have theirs afterwards."""
+    logger = logging.getLogger("hamilton")
+    before = logger.level
+    told: dict[str, list[str]] = {"one": [], "two": []}
+    meeting = MEETING.format(parties=2)
+    one, two = (make_flow(name, meeting + _SLOW.format(name=name)) for name in told)
+    two.meeting = one.meeting  # type: ignore[attr-defined]
+    with headrace.connect(tmp_path / "w.duckdb") as warehouse, ThreadPoolExecutor(2) as pool:
+        strict = pool.submit(
+            headrace.run, one, into=warehouse, progress=False, full=True, wait=60,
+            on_schema_change=lambda loaded: told["one"].append(loaded.table),
+        )  # fmt: skip
+        lax = pool.submit(
+            headrace.run, two, into=warehouse, progress=False,
+            on_schema_change=lambda loaded: told["two"].append(loaded.table),
+        )  # fmt: skip
+        assert strict.result().warehouse is lax.result().warehouse is warehouse
+
+        assert {"one": ["one"], "two": ["two"]} == told
+        assert (False, 0, (), None) == (
+            warehouse.full, warehouse.wait, warehouse.subscribers, warehouse.contract,
+        )  # fmt: skip
+    assert before == logger.level
+
+
+def test_a_machine_without_threads(make_flow: MakeFlow, tmp_path: Path) -> None:
+    """A run on an open warehouse loads one resource after the other where no thread can begin."""
+    with headrace.connect(tmp_path / "w.duckdb") as warehouse:
+        warehouse.query("SELECT 1")
+        threading.stack_size(1 << 46)  # which no machine has
+        try:
+            result = headrace.run(make_flow("notes", NOTES), into=warehouse, progress=False)
+        finally:
+            threading.stack_size(0)
+
+        assert {"one": 1, "two": 1} == {name: done.counts.loaded for name, done in result.loads.items()}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")

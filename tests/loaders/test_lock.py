@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -211,11 +211,21 @@ def test_the_heart_beats(into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_taken_over(into: Path) -> None:
     """Who slept too long, and lost the lock to another machine, writes nothing more and removes nothing."""
     taken = owner(**THERE)
+
+    def asleep() -> Iterator[dict[str, int]]:
+        yield {"id": 2}
+        lock_file(into).write_bytes(taken)
+
+    def unread() -> Iterator[dict[str, int]]:
+        pytest.fail("there was no need to read")
+        yield {"id": 3}
+
     with headrace.connect(into) as warehouse:
         warehouse.load([{"id": 1}], Target("t"))
-        lock_file(into).write_bytes(taken)
         with pytest.raises(WarehouseLocked, match=r"was taken over by ana.* do not load them again"):
-            warehouse.load([{"id": 2}], Target("t"))
+            warehouse.load(asleep(), Target("t"))
+        with pytest.raises(WarehouseLocked, match=r"was taken over by ana.*; nothing was written\.$"):
+            warehouse.load(unread(), Target("t"))
 
         assert [(1,)] == warehouse.query("SELECT id FROM t")
     assert taken == lock_file(into).read_bytes()

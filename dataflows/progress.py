@@ -29,7 +29,7 @@ class Progress:
         rate = records / (now - started) if now > started else 0.0
         line = f"{table}: {records:,} rows, {rate:,.0f} rows/s"
         if committed:
-            del self._started[table]
+            self._started.pop(table, None)  # two loads of one table may end together
             self._out.write(f"\r\x1b[2K{line}\n" if self._out.isatty() else f"{line}\n")
         elif self._out.isatty() and now - self._drawn > _REDRAW_SECONDS:
             self._drawn = now

@@ -69,18 +69,15 @@ class OverlappedLoads(NodeExecutionMethod):
         After an interrupt no further load begins, and those that run end at their next report.
         """
         try:
-            try:
-                yield
-            except Exception as raised:
-                for load in self._loads:
-                    error = load.exception()
-                    if error is not None and error is not raised:
-                        warnings.warn(f"Another load failed: {masked(str(error))}", stacklevel=4)
-                raise
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                self._stopped.set()
+            yield
+        except Exception as raised:
+            for load in self._loads:
+                error = load.exception()
+                if error is not None and error is not raised:
+                    warnings.warn(f"Another load failed: {masked(str(error))}", stacklevel=4)
             raise
+        finally:
+            self._stopped.set()  # only an interrupt leaves loads that run still
 
     def stoppable(self, report: Report) -> Report:
         """Return a report under which a load can be stopped."""

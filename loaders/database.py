@@ -70,9 +70,7 @@ class Database:
         held = lock.patiently(lambda: lock.take(path), wait)
         try:
             until = max(started + wait, time.monotonic() + lock.GRACE)
-            root = lock.patiently(
-                lambda: opening.open_database(path, memory_limit=limit), wait, until=until
-            )  # fmt: skip
+            root = lock.patiently(lambda: opening.open_database(path, memory_limit=limit), wait, until=until)
             try:
                 reach("warehouse.attached")
                 with self.locks.committing, opening.session(root) as connection:
@@ -125,10 +123,8 @@ class Database:
                 yield connection
         except Exception as error:
             mask_error(error)
-            if root is not None and opening.is_fatal(
-                error
-            ):  # DuckDB answers nothing more until the file is opened anew
-                self.close(only=root)
+            if root is not None and opening.is_fatal(error):
+                self.close(only=root)  # DuckDB answers nothing more until the file is opened anew
             raise
 
     @contextlib.contextmanager

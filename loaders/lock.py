@@ -29,6 +29,7 @@ from typing import TypeVar
 import orjson
 
 from headrace.errors import LoadError, WarehouseLocked
+from headrace.loaders.forks import in_forked_children
 from headrace.loaders.shortage import explained
 
 BEAT = 5.0
@@ -377,13 +378,10 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="microseconds")
 
 
+@in_forked_children
 def _forget_all() -> None:
     global _guard
     _guard = threading.RLock()  # another thread of the parent may have held it
     for held in _held.values():
         held.forget()
     _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)

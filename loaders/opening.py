@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError, Shortage, UsageError, WarehouseLocked, WarehouseUnreadable
 from headrace.loaders import lock
+from headrace.loaders.forks import in_forked_children
 from headrace.loaders.queries import number
 from headrace.loaders.shortage import told_of
 from headrace.loaders.sql import literal
@@ -145,6 +146,7 @@ def locks_of(path: FilePath | None) -> Locks:
         return _locks.setdefault(path, Locks())
 
 
+@in_forked_children
 def _renew_locks() -> None:
     """Make all locks anew in a forked child: who held them is not there to release them."""
     global _locks_guard, _creating
@@ -155,8 +157,6 @@ def _renew_locks() -> None:
 _locks: dict[FilePath, Locks] = {}
 _locks_guard = threading.Lock()
 _creating = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -29,6 +29,7 @@ from headrace.errors import HeadraceError, PackageDamaged
 from headrace.loaders.crash import reach
 from headrace.loaders.exact import Rejected, Rows
 from headrace.loaders.facts import Facts
+from headrace.loaders.forks import in_forked_children
 from headrace.loaders.names import Path, show
 from headrace.loaders.records import Rekey
 from headrace.loaders.shortage import explained, told_of
@@ -178,14 +179,14 @@ class PackageWriter:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if self._folder.exists():  # it was not sealed
+        sealed = not self._folder.exists()
+        if not sealed:
             for writer in self._parquet.values():
                 with contextlib.suppress(OSError):  # a full disk: closing writes the footer
                     writer.close()
             shutil.rmtree(self._folder, ignore_errors=True)
+        if not sealed or error is not None:  # interrupted just after it was sealed: it is recovery's
             _open.discard(self._folder.with_suffix(""))
-        elif error is not None:
-            _open.discard(self._folder.with_suffix(""))  # interrupted just after: it is recovery's
         if error is not None and not isinstance(error, HeadraceError):
             told = told_of(self.target.name, self.store, error)
             if told is not None:
@@ -354,8 +355,7 @@ def is_open(folder: FilePath) -> bool:
 _open: set[FilePath] = set()
 """The folders, as they are called once sealed, of the packages that this process has not dropped yet."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_open.clear)
+in_forked_children(_open.clear)
 
 
 def _manifest(package: Package) -> dict[str, Any]:

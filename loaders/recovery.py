@@ -14,7 +14,6 @@ What was never sealed goes.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import threading
 import warnings
@@ -28,6 +27,7 @@ from headrace.errors import ContractViolation, LoadError, LoadPending, UsageErro
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.crash import reach
+from headrace.loaders.forks import in_forked_children
 from headrace.loaders.package import REASON, Package, is_open, pending, read_package, unsealed
 from headrace.loaders.shortage import check_room
 
@@ -39,15 +39,13 @@ _users: Counter[FilePath] = Counter()
 _guard = threading.Lock()
 
 
+@in_forked_children
 def _forget_users() -> None:
     """Begin anew in a forked child: its parent's threads are not there."""
     global _guard
     _users.clear()
     _guard = threading.Lock()
 
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_users)
 
 Waiting = dict[str, str]
 """The tables whose packages could not be committed yet, with the reason."""
@@ -62,8 +60,23 @@ def store_of(path: FilePath) -> FilePath:
     return path.with_name(f"{path.name}.packages")
 
 
-def recover(connection: duckdb.DuckDBPyConnection, store: FilePath, *, before: str | None = None) -> Waiting:
+def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
     """Commit the sealed packages in `store`, oldest first, and remove what was never sealed.
+
+    See `commit_pending`, which says when to call it.
+    """
+    waiting = commit_pending(connection, store)
+    for folder in (*unsealed(store), *unsealed(store / REFUSED)):
+        if not is_open(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+    reach("recovery.finished")
+    return waiting
+
+
+def commit_pending(
+    connection: duckdb.DuckDBPyConnection, store: FilePath, *, before: str | None = None
+) -> Waiting:
+    """Commit the sealed packages in `store`, oldest first; return what cannot be committed yet.
 
     Call it with the warehouse's lock held and no other commit under way: no other process can then be at work
     on the store, and packages of this process are left alone.
@@ -71,7 +84,7 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath, *, before: s
     Args:
         connection: An open connection.
         store: The folder for packages.
-        before: The id of a package: only what is older is committed; everything if None.
+        before: The id of a package: only older ones are committed; all if None.
     """
     waiting: Waiting = {}
     for folder in pending(store):
@@ -101,10 +114,6 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath, *, before: s
             reach("recovery.committed")
             package.drop()
             reach("recovery.dropped")
-    for folder in (*unsealed(store), *unsealed(store / REFUSED)):
-        if not is_open(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-    reach("recovery.finished")
     return waiting
 
 

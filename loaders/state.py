@@ -69,9 +69,10 @@ def set_cursor(warehouse: Warehouse, resource: str, value: str, *, new: bool = F
             connection.execute(statement)
         name = _full(resource) if new else _known(connection, resource)
         have = next((one.cursor for one in cursors(connection) if one.resource == name), value)
-        if kind != _kind(json.loads(have)):
+        had = _kind(json.loads(have))
+        if kind != had:
             raise UsageError(
-                f"{name} goes on from {have}, {_kind(json.loads(have))}, and {value} is {kind}. "
+                f"{name} goes on from {have}, {had}, and {value} is {kind}. "
                 f"If its source counts otherwise now, `headrace state reset {name}` first."
             )
         now = catalogue.utc(datetime.now(timezone.utc))

@@ -22,7 +22,7 @@ from headrace.loaders.extract import Extraction
 from headrace.loaders.package import Package, PackageWriter
 from headrace.loaders.parts import Pace
 from headrace.loaders.queries import readable
-from headrace.loaders.recovery import recover, settle, store_of, using
+from headrace.loaders.recovery import commit_pending, settle, store_of, using
 from headrace.loaders.schema import RootSchema
 from headrace.loaders.shortage import check_room, explained, told_of
 from headrace.loaders.sql import ident
@@ -236,7 +236,7 @@ class Warehouse:
         try:
             with self.turn() as turn:
                 if self.path is not None:
-                    waiting = recover(turn, store, before=package.id)
+                    waiting = commit_pending(turn, store, before=package.id)
                     if name in waiting:
                         raise _behind(name, waiting[name])
                     check_room(name, package.bytes, self.path.parent)

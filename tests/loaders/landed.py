@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from headrace.loaders.names import SYSTEM_COLUMNS
 from headrace.loaders.sql import ident, literal
 from headrace.loaders.warehouse import Warehouse
+
+
+@contextlib.contextmanager
+def in_the_way(warehouse: Warehouse, table: str = "t") -> Iterator[None]:
+    """Hold a transaction of somebody else's that changes a table, so that DuckDB refuses commits."""
+    with warehouse.session() as other:
+        other.execute(f"BEGIN; ALTER TABLE {table} ADD COLUMN theirs INTEGER")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
 
 
 def tables(warehouse: Warehouse, schema: str = "main") -> list[str]:

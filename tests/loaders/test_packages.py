@@ -28,6 +28,7 @@ from headrace.loaders.packages import Stored, stored
 from headrace.loaders.records import Checkpoint
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
+from tests.loaders import landed
 
 T = Target("t", primary_key=("id",), write_disposition="merge")
 
@@ -62,12 +63,8 @@ def blocked(
     warehouse: Warehouse, records: list[Any], target: Target = T
 ) -> pytest.ExceptionInfo[LoadPending]:
     """Load while a transaction of somebody else's changes the same table, so that DuckDB refuses the commit."""
-    with warehouse.session() as other:
-        other.execute("BEGIN")
-        other.execute(f"ALTER TABLE {target.table} ADD COLUMN theirs INTEGER")
-        with pytest.raises(LoadPending) as raised:
-            warehouse.load(records, target)
-        other.execute("ROLLBACK")
+    with landed.in_the_way(warehouse, target.table), pytest.raises(LoadPending) as raised:
+        warehouse.load(records, target)
     return raised
 
 
@@ -95,15 +92,13 @@ def test_packages_of_one_table_are_committed_in_order(into: Path) -> None:
     """What comes after a package that waits is taken, and waits too; other tables do not."""
     with headrace.connect(into) as warehouse:
         warehouse.load([{"id": 1, "n": 0}], T)
-        with warehouse.session() as other:
-            other.execute("BEGIN; ALTER TABLE t ADD COLUMN theirs INTEGER")
+        with landed.in_the_way(warehouse):
             for n in (1, 2):
                 with pytest.raises(LoadPending):
                     warehouse.load([{"id": 1, "n": n}, Checkpoint(n)], T)
             with pytest.raises(LoadPending, match="an earlier package"):
                 warehouse.cursor("main.t")
             assert 1 == warehouse.load([{"id": 5}], Target("u")).counts.loaded
-            other.execute("ROLLBACK")
         assert [("pending", "main.t", 1)] * 2 == [table_of(one) for one in stored(into)]
 
         assert 2 == warehouse.cursor("main.t")

@@ -187,7 +187,7 @@ def _run_flow(options: argparse.Namespace, into: str) -> None:
 
 
 def _preview(options: argparse.Namespace) -> None:
-    from headrace.loaders.sql import ident
+    from headrace.loaders.quoting import ident
 
     schema, _, table = options.table.rpartition(".")
     with open_readonly(options) as connection:

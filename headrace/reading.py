@@ -62,8 +62,7 @@ def reads(parser: argparse.ArgumentParser) -> None:
 
 def open_readonly(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
     """Open the warehouse that a call means, for reading, and tell of the records on their way into it."""
-    from headrace.loaders.package import pending
-    from headrace.loaders.recovery import store_of
+    from headrace.loaders.folders import pending, store_of
     from headrace.loaders.warehouse import connect
 
     warehouse = connect(options.warehouse or default_warehouse(), wait=options.wait)
@@ -83,10 +82,10 @@ def open_catalogue(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
     Raises:
         UsageError: It has no catalogue.
     """
-    from headrace.loaders import catalogue
+    from headrace.loaders import tables
 
     connection = open_readonly(options)
-    catalogue.require(connection)
+    tables.require(connection)
     return connection
 
 
@@ -97,7 +96,7 @@ def only_table(connection: duckdb.DuckDBPyConnection, name: str | None) -> str:
         UsageError: No load made such a table.
     """
     from headrace.loaders import catalogue
-    from headrace.loaders.sql import literal
+    from headrace.loaders.quoting import literal
 
     if name is None:
         return "true"

@@ -140,11 +140,11 @@ def _export(options: argparse.Namespace) -> None:
 
 def _roots(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple[str, list[str]]:
     """Return the schema and the root tables that a name means: a schema, a table, or all there is."""
-    from headrace.loaders import catalogue
+    from headrace.loaders import catalogue, tables
 
     schemas: dict[str, dict[str, str]] = {}
     for schema, table, root in connection.execute(
-        f"SELECT table_schema, table_name, root FROM {catalogue.SCHEMA}.tables ORDER BY ALL"
+        f"SELECT table_schema, table_name, root FROM {tables.SCHEMA}.tables ORDER BY ALL"
     ).fetchall():
         schemas.setdefault(schema, {})[table] = root
     if name is None and len(schemas) == 1:
@@ -239,12 +239,12 @@ def _quarantine_list(options: argparse.Namespace) -> None:
 def _quarantine_show(options: argparse.Namespace) -> None:
     import json
 
-    from headrace.loaders import catalogue
+    from headrace.loaders import tables
     from headrace.loaders.marks import exact_json, json_text
 
     with open_catalogue(options) as connection:
         row = connection.execute(
-            f"SELECT raw FROM {catalogue.SCHEMA}.quarantine "
+            f"SELECT raw FROM {tables.SCHEMA}.quarantine "
             f"WHERE load_id = {options.load} AND record = {options.record}"
         ).fetchone()
     if row is None:
@@ -259,7 +259,7 @@ def _quarantine_show(options: argparse.Namespace) -> None:
 
 
 def _quarantine_replay(options: argparse.Namespace) -> None:
-    from headrace.loaders import catalogue
+    from headrace.loaders import catalogue, tables
     from headrace.loaders.contract import Contract
     from headrace.loaders.replay import quarantined, replay
 
@@ -267,13 +267,13 @@ def _quarantine_replay(options: argparse.Namespace) -> None:
     contract = Contract(mode, mode, mode) if mode else None
     with open_writable(options) as warehouse:
         with warehouse.session() as connection:
-            catalogue.require(connection)
+            tables.require(connection)
             if options.load is not None:
                 catalogue.check_load(connection, options.load)
-            tables = [options.table] if options.table else quarantined(connection)
-        if not tables:
+            chosen = [options.table] if options.table else quarantined(connection)
+        if not chosen:
             sys.stderr.write("There is nothing in quarantine to replay.\n")
-        for table in tables:
+        for table in chosen:
             done = replay(warehouse, table, contract=contract, load=options.load)
             landed = f"{done.landed} replayed" + (f" in load {done.load.load_id}" if done.load else "")
             later = f", {done.overtaken} overtaken by a later load" if done.overtaken else ""

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from headrace.loaders import catalogue
-from headrace.loaders.sql import ident, insert_values, literal
+from headrace.loaders import tables
+from headrace.loaders.quoting import ident, insert_values, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,9 +23,9 @@ class Cache:
     def __init__(self, session: Session, transaction: Session, name: str) -> None:
         """Say who opens connections to read and to write, and which table of the catalogue it is."""
         self._session, self._transaction = session, transaction
-        self._table = ident(catalogue.SCHEMA, name)
+        self._table = ident(tables.SCHEMA, name)
         with transaction() as connection:
-            for statement in catalogue.CREATE:
+            for statement in tables.CREATE:
                 connection.execute(statement)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, str]:

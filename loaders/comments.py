@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headrace.loaders.evolve import Plan
 from headrace.loaders.names import Path, parse_hint
-from headrace.loaders.sql import ident, literal
+from headrace.loaders.quoting import ident, literal
 from headrace.loaders.target import Target
 
 if TYPE_CHECKING:

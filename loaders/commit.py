@@ -13,8 +13,17 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from headrace.errors import LoadError, UnknownColumn
-from headrace.loaders import catalogue, comments, dispositions, quarantine, sql, upsert
-from headrace.loaders.catalogue import Counts
+from headrace.loaders import (
+    catalogue,
+    comments,
+    dispositions,
+    quarantine,
+    quoting,
+    recording,
+    sql,
+    tables,
+    upsert,
+)
 from headrace.loaders.crash import reach
 from headrace.loaders.dispositions import WINNERS, Merge
 from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
@@ -26,6 +35,7 @@ from headrace.loaders.queries import number
 from headrace.loaders.schema import RootSchema, Table
 from headrace.loaders.shortage import told_of
 from headrace.loaders.sql import Staged
+from headrace.loaders.tables import Counts
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,7 +136,7 @@ def _one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:
     target = package.target
-    for statement in catalogue.CREATE:
+    for statement in tables.CREATE:
         connection.execute(statement)
     done = catalogue.find_load(connection, package.id)
     if done is not None:
@@ -138,7 +148,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     merge = _merge(package, planned, before, staged[()], load_id)
     reach("commit.planned")
 
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {sql.ident(target.schema)}")
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoting.ident(target.schema)}")
     for change in planned.changes:
         connection.execute(sql.change_schema(target.schema, change))
         reach("commit.altered")
@@ -152,7 +162,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     if merge is not None:
         loaded += number(connection, f"SELECT count(*) FROM {WINNERS} WHERE gone")
     for table in _temporary(connection):
-        connection.execute(f"DROP TABLE temp.main.{sql.ident(table)}")
+        connection.execute(f"DROP TABLE temp.main.{quoting.ident(table)}")
 
     given = package.records - aside.records
     counts = Counts(package.records, loaded, aside.records, given - loaded if merge else 0)
@@ -161,9 +171,9 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     if texts := comments.wanted(target, planned):
         have = comments.present(connection, target.schema)
         _run(connection, comments.statements(target.schema, texts, have))
-    _run(connection, catalogue.record_columns(target.schema, target.table, planned, before, load_id))
+    _run(connection, recording.record_columns(target.schema, target.table, planned, before, load_id))
     reach("commit.described")
-    _run(connection, catalogue.record_load(package, planned, load_id, counts, aside.discarded))
+    _run(connection, recording.record_load(package, planned, load_id, counts, aside.discarded))
     return LoadedTable(load_id, target.schema, target.table, counts, rows, planned.changes, package.bytes)
 
 
@@ -227,7 +237,7 @@ def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, lo
         dedup_sort=column(target.dedup_sort) if target.dedup_sort else None,
         hard_delete=_mark_of_deletion(planned, target.hard_delete),
         load_id=load_id,
-        moment=catalogue.utc(package.started),
+        moment=tables.utc(package.started),
     )
 
 
@@ -242,7 +252,7 @@ def _make_room(
     target = package.target
     if target.write_disposition == "replace":
         for table in tables:
-            connection.execute(f"DELETE FROM {sql.ident(target.schema, table.name)}")
+            connection.execute(f"DELETE FROM {quoting.ident(target.schema, table.name)}")
     if merge is None:
         return
     for rekey in package.rekeys:

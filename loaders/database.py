@@ -1,7 +1,6 @@
 """The open database: a file, its lock and its DuckDB instance, which warehouses of several settings share.
 
-It is opened at the first use, which commits what an earlier process had sealed, and closed by whoever is
-done with it; after that the next use opens it anew.
+It is opened at the first use, and closed by whoever is done with it; after that the next use opens it anew.
 """
 
 from __future__ import annotations
@@ -18,11 +17,14 @@ from typing import TYPE_CHECKING
 from headrace.errors import UsageError
 from headrace.loaders import lock, opening
 from headrace.loaders.crash import reach
-from headrace.loaders.recovery import Waiting, recover, store_of
 from headrace.masking import mask_error
 
 if TYPE_CHECKING:
     import duckdb
+
+
+OnOpen = Callable[["duckdb.DuckDBPyConnection", FilePath], object]
+"""Called with a connection to a file that was just opened, and its path."""
 
 
 class Database:
@@ -34,12 +36,13 @@ class Database:
         locks: What threads of this process hold while they write it.
     """
 
-    def __init__(self, path: FilePath | None, memory_limit: str | None) -> None:
-        """Name a database; nothing is opened yet."""
+    def __init__(self, path: FilePath | None, memory_limit: str | None, on_open: OnOpen) -> None:
+        """Name a database; nothing is opened yet. `on_open` runs once a file is open, before any session."""
         # One file has one name here, also as a link or after `chdir`: its lock and its packages go by it.
         self.path = FilePath(os.path.realpath(path)) if path else None
         self.memory_limit = memory_limit
         self.locks = opening.locks_of(self.path)
+        self._on_open = on_open
         self._root: duckdb.DuckDBPyConnection | None = None
         self._held: lock.Held | None = None
         self._let_go: Callable[[], object] = lambda: None
@@ -63,7 +66,7 @@ class Database:
             return self._root
 
     def _opened(self, wait: float) -> duckdb.DuckDBPyConnection:
-        """Take the lock, open the file and commit what an earlier process had sealed."""
+        """Take the lock, open the file and call `on_open`."""
         path, limit, started = self.path, self.memory_limit, time.monotonic()
         if path is None:
             return opening.open_database(None, memory_limit=limit)
@@ -74,7 +77,7 @@ class Database:
             try:
                 reach("warehouse.attached")
                 with self.locks.committing, opening.session(root) as connection:
-                    recover(connection, store_of(path))
+                    self._on_open(connection, path)
             except BaseException:
                 root.close()  # at once: the traceback would keep it open
                 raise
@@ -101,18 +104,6 @@ class Database:
             self._root, self._held = None, None
             self._let_go()
 
-    def recover(self, connection: duckdb.DuckDBPyConnection) -> Waiting:
-        """Try what could not be committed before once more; return what still cannot.
-
-        Raises:
-            WarehouseLocked: Another machine took the file over.
-        """
-        if self.path is None or not store_of(self.path).is_dir():
-            return {}
-        with self.locks.committing:
-            self._check()
-            return recover(connection, store_of(self.path))
-
     @contextlib.contextmanager
     def session(self, wait: float) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
@@ -135,9 +126,14 @@ class Database:
             WarehouseLocked: Another machine took the file over; nothing was written.
         """
         with self.session(wait) as connection, self.locks.committing:
-            self._check()
+            self.check()
             yield connection
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Refuse to go on where another machine took the file over.
+
+        Raises:
+            WarehouseLocked: It did.
+        """
         if self._held is not None:
             self._held.check()

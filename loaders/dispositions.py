@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from headrace.loaders.quoting import ident, literal
 from headrace.loaders.schema import HASH, VALID_TO, Table
-from headrace.loaders.sql import ORDINAL_BITS, Staged, ident, literal, relation, value
+from headrace.loaders.sql import ORDINAL_BITS, Staged, relation, value
 
 WINNERS = "temp.main._hr_winners"
 

@@ -10,36 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from headrace.loaders.facts import Facts, TableFacts, place
+from headrace.loaders.facts import Facts, Rejected, Rows, TableFacts, place
 from headrace.loaders.infer import scalar
 from headrace.loaders.kinds import MENTIONS, NESTED, NULL
 from headrace.loaders.marks import exact_json, read_mark, user_key
 from headrace.loaders.names import Path, find_key, parse_hint
-
-Rows = dict[Path, list[dict[str, Any]]]
-"""Rows by table: each a dict from the file's column names, ready to be written as JSON lines."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A record that cannot land.
-
-    Attributes:
-        ordinal: Its number in the load.
-        line: The record, as JSON.
-        path: Where it is at fault.
-        rule: What it broke, in a word: `primary_key`.
-        reason: The same in a sentence.
-    """
-
-    ordinal: int
-    line: bytes
-    path: Path
-    rule: str
-    reason: str
 
 
 class BadLine(ValueError):

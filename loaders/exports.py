@@ -18,8 +18,8 @@ from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.names import Path, as_hint, show
 from headrace.loaders.odcs import TableContract
 from headrace.loaders.odcs_writing import write_contract
+from headrace.loaders.quoting import ident, literal
 from headrace.loaders.schema import VERSIONED, Column, RootSchema, Table
-from headrace.loaders.sql import ident, literal
 
 Schemas = Mapping[str, RootSchema]
 """Root tables by name, as `catalogue.read_schema` returns them."""

@@ -20,10 +20,11 @@ from headrace.loaders.intake import CUT, Intake, OnRows, Unit
 from headrace.loaders.limits import KeyLimit, keys_of
 from headrace.loaders.lines import LineEncoder
 from headrace.loaders.names import Path
-from headrace.loaders.package import Package, PackageWriter
+from headrace.loaders.package import Package
 from headrace.loaders.parts import Pace
 from headrace.loaders.schema import RootSchema
 from headrace.loaders.target import Target
+from headrace.loaders.writer import PackageWriter
 
 if TYPE_CHECKING:
     from headrace.loaders.pipeline import Pipeline

@@ -126,3 +126,26 @@ class Facts:
                 table.columns += bool(name)
             facts.tables[table.path] = table
         return facts
+
+
+Rows = dict[Path, list[dict[str, Any]]]
+"""Rows by table: each a dict from the file's column names, ready to be written as JSON lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot land.
+
+    Attributes:
+        ordinal: Its number in the load.
+        line: The record, as JSON.
+        path: Where it is at fault.
+        rule: What it broke, in a word: `primary_key`.
+        reason: The same in a sentence.
+    """
+
+    ordinal: int
+    line: bytes
+    path: Path
+    rule: str
+    reason: str

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from headrace.loaders import catalogue
-from headrace.loaders.catalogue import SCHEMA
+from headrace.loaders import catalogue, tables
+from headrace.loaders.tables import SCHEMA
 
 if TYPE_CHECKING:
     import duckdb
@@ -114,7 +114,7 @@ def diff(connection: duckdb.DuckDBPyConnection, load_a: int, load_b: int | None 
 
 def _changes(connection: duckdb.DuckDBPyConnection) -> list[SchemaChange]:
     """Return every change, oldest first."""
-    catalogue.require(connection)
+    tables.require(connection)
     names = ", ".join(f"'{name}'" for name in MIGRATIONS)
     rows = connection.execute(
         "SELECT load_id, changed, change, table_schema || '.' || table_name, column_name, old, new, "

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import UsageError
 from headrace.loaders import catalogue
-from headrace.loaders.catalogue import REPLAY, SCHEMA
 from headrace.loaders.history import SchemaChange, history
-from headrace.loaders.sql import ORDINAL_BITS, ident, literal
+from headrace.loaders.quoting import ident, literal
+from headrace.loaders.sql import ORDINAL_BITS
+from headrace.loaders.tables import REPLAY, SCHEMA
 
 if TYPE_CHECKING:
     import duckdb

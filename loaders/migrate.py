@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from headrace.errors import LoadError, UnknownColumn, UsageError
-from headrace.loaders import catalogue
-from headrace.loaders.catalogue import SCHEMA
+from headrace.loaders import catalogue, tables
 from headrace.loaders.migrations import (
     DropColumn,
     Migration,
@@ -24,8 +23,9 @@ from headrace.loaders.migrations import (
     Step,
 )
 from headrace.loaders.names import NAMINGS, RESERVED, Path, parse_hint
+from headrace.loaders.quoting import Value, ident, insert_values, literal
 from headrace.loaders.retype import converted, survives
-from headrace.loaders.sql import Value, ident, insert_values, literal
+from headrace.loaders.tables import SCHEMA
 from headrace.loaders.target import NO_TYPES, Target, known_type
 from headrace.loaders.warehouse import Warehouse
 
@@ -130,7 +130,7 @@ class _Planner:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._tables: dict[str, _Table] = {}
-        if catalogue.exists(connection):
+        if tables.exists(connection):
             self._read()
 
     def steps(self, change: Migration) -> Iterator[Step]:
@@ -357,7 +357,7 @@ def _type(table: _Table, change: RetypeColumn) -> str:
 
 
 def _events(connection: duckdb.DuckDBPyConnection, steps: list[Step]) -> str:
-    now, load = catalogue.utc(datetime.now(timezone.utc)), catalogue.next_load(connection) - 1
+    now, load = tables.utc(datetime.now(timezone.utc)), catalogue.next_load(connection) - 1
     rows: list[list[Value]] = []
     for step in steps:
         change, *rest = step.event

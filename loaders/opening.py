@@ -14,8 +14,8 @@ from headrace.errors import HeadraceError, Shortage, UsageError, WarehouseLocked
 from headrace.loaders import lock
 from headrace.loaders.forks import in_forked_children
 from headrace.loaders.queries import number
+from headrace.loaders.quoting import literal
 from headrace.loaders.shortage import told_of
-from headrace.loaders.sql import literal
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,10 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path as FilePath
 
 from headrace.errors import LoadError, LoadPending, PackageDamaged, UsageError, did_you_mean
-from headrace.loaders import catalogue, lock
+from headrace.loaders import catalogue, lock, tables
+from headrace.loaders.folders import REASON, REFUSED, is_open, keep, pending, remove, store_of, tidy
 from headrace.loaders.names import show
-from headrace.loaders.package import REASON, is_open, pending, read_package, remove
-from headrace.loaders.recovery import REFUSED, commit_late, keep, store_of, tidy
+from headrace.loaders.package import read_package
+from headrace.loaders.recovery import commit_late
 from headrace.loaders.warehouse import Warehouse
 
 
@@ -113,7 +114,7 @@ def retry(warehouse: Warehouse, package: Stored, *, stale: bool = False) -> int:
     """
     with warehouse.turn() as connection:
         if package.status == "pending" and not package.folder.is_dir():
-            load = catalogue.find_load(connection, package.id) if catalogue.exists(connection) else None
+            load = catalogue.find_load(connection, package.id) if tables.exists(connection) else None
             if load is None:
                 reason = _reason(package.folder.parent / REFUSED / package.id)
                 raise LoadError(f"The package {package.id} was refused: {reason}")

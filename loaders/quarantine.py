@@ -17,15 +17,13 @@ from headrace.loaders.kinds import decode
 from headrace.loaders.names import Path, show
 from headrace.loaders.package import RAW, REJECTED, Package
 from headrace.loaders.queries import number
-from headrace.loaders.sql import Staged, ident, insert_values, json_lines, literal, misfit, relation
+from headrace.loaders.quoting import ident, insert_values, literal
+from headrace.loaders.sql import Staged, json_lines, misfit, relation
+from headrace.loaders.tables import QUARANTINE
 
 if TYPE_CHECKING:
     import duckdb
 
-TABLE = "_headrace.quarantine"
-CREATE = f"""CREATE TABLE IF NOT EXISTS {TABLE} (
-    load_id BIGINT, table_schema VARCHAR, table_name VARCHAR, record BIGINT, path VARCHAR, rule VARCHAR,
-    reason VARCHAR, raw VARCHAR, replayed_in BIGINT)"""
 
 _BAD = "temp.main._hr_bad"
 _REJECTED_TYPES = {
@@ -133,7 +131,7 @@ def _keep_rejected(connection: duckdb.DuckDBPyConnection, package: Package, load
     target = package.target
     return number(
         connection,
-        f"INSERT INTO {TABLE} SELECT {load_id}, {literal(target.schema)}, {literal(target.table)}, "
+        f"INSERT INTO {QUARANTINE} SELECT {load_id}, {literal(target.schema)}, {literal(target.table)}, "
         f"record, path, rule, reason, raw, NULL FROM {json_lines(files, _REJECTED_TYPES)}",
     )
 
@@ -161,5 +159,5 @@ def _keep_violating(
             for ordinal, line in enumerate(lines) if ordinal in broke
         )  # fmt: skip
         while batch := list(itertools.islice(rows, 500)):
-            connection.execute(insert_values(TABLE, batch))
+            connection.execute(insert_values(QUARANTINE, batch))
     return len(broke)

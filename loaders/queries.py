@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headrace.loaders.sql import ident
+from headrace.loaders.quoting import ident
 
 if TYPE_CHECKING:
     import duckdb

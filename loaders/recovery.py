@@ -13,12 +13,8 @@ What was never sealed goes.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import threading
 import warnings
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -27,37 +23,16 @@ from headrace.errors import ContractViolation, LoadError, LoadPending, UsageErro
 from headrace.loaders import catalogue
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.crash import reach
-from headrace.loaders.forks import in_forked_children
-from headrace.loaders.package import REASON, Package, is_open, pending, read_package, unsealed
+from headrace.loaders.folders import REFUSED, is_open, keep, pending, refuse, unsealed
+from headrace.loaders.package import Package, read_package
 from headrace.loaders.shortage import check_room
 
 if TYPE_CHECKING:
     import duckdb
 
-REFUSED = "refused"
-_users: Counter[FilePath] = Counter()
-_guard = threading.Lock()
-
-
-@in_forked_children
-def _forget_users() -> None:
-    """Begin anew in a forked child: its parent's threads are not there."""
-    global _guard
-    _users.clear()
-    _guard = threading.Lock()
-
 
 Waiting = dict[str, str]
 """The tables whose packages could not be committed yet, with the reason."""
-
-
-def store_of(path: FilePath) -> FilePath:
-    """Return the folder for the packages of a database.
-
-    >>> store_of(FilePath("shop.duckdb")).name
-    'shop.duckdb.packages'
-    """
-    return path.with_name(f"{path.name}.packages")
 
 
 def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
@@ -115,32 +90,6 @@ def commit_pending(
             package.drop()
             reach("recovery.dropped")
     return waiting
-
-
-@contextlib.contextmanager
-def using(store: FilePath) -> Iterator[None]:
-    """Make the folder for packages, and keep it there; the last to use it removes it if it is empty.
-
-    Raises:
-        OSError: It cannot be made.
-    """
-    with _guard:
-        store.mkdir(exist_ok=True)
-        _users[store] += 1
-    try:
-        yield
-    finally:
-        with _guard:
-            _users[store] -= 1
-        tidy(store)
-
-
-def tidy(store: FilePath) -> None:
-    """Remove the folder for packages if it is empty and this process makes none there."""
-    with _guard:
-        for folder in (store / REFUSED, store) if not _users[store] else ():
-            with contextlib.suppress(OSError):
-                folder.rmdir()
 
 
 def commit_late(
@@ -211,23 +160,3 @@ def is_outside(error: BaseException) -> bool:
             duckdb.PermissionException, duckdb.FatalException, duckdb.ConnectionException,
         ),
     )  # fmt: skip
-
-
-def keep(folder: FilePath, reason: str) -> str:
-    """Leave a package pending, with the reason beside it; return the reason."""
-    with contextlib.suppress(OSError):  # the disk may be what failed
-        (folder / REASON).write_text(f"{reason}\n", encoding="utf-8")
-    return reason
-
-
-def refuse(folder: FilePath, refused: FilePath, reason: str) -> FilePath:
-    """Move a package out of the way, with the reason beside it; return where it is then."""
-    kept = refused / folder.name
-    try:
-        with _guard:
-            refused.mkdir(exist_ok=True)
-            folder.rename(kept)
-    except OSError as error:
-        kept, reason = folder, f"{reason} It could not be moved to {refused}: {error}."
-    keep(kept, reason)
-    return kept

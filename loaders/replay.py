@@ -22,16 +22,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ContractViolation, SourceError, UsageError
-from headrace.loaders import catalogue, quarantine
-from headrace.loaders.catalogue import REPLAY, SCHEMA
+from headrace.loaders import catalogue, tables
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.containers import Whole
 from headrace.loaders.contract import Contract
 from headrace.loaders.marks import JsonText, exact_json, read_mark, user_key
 from headrace.loaders.names import parse_hint, snake_case
 from headrace.loaders.queries import number
+from headrace.loaders.quoting import Value, ident, insert_values, literal
 from headrace.loaders.schema import Column
-from headrace.loaders.sql import ORDINAL_BITS, Value, ident, insert_values, literal
+from headrace.loaders.sql import ORDINAL_BITS
+from headrace.loaders.tables import REPLAY, SCHEMA
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 
@@ -63,10 +64,10 @@ class Replayed:
 
 def quarantined(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the tables, as `schema.table`, that have records in quarantine which were not replayed."""
-    if not catalogue.exists(connection):
+    if not tables.exists(connection):
         return []
     rows = connection.execute(
-        f"SELECT DISTINCT table_schema || '.' || table_name AS name FROM {quarantine.TABLE} "
+        f"SELECT DISTINCT table_schema || '.' || table_name AS name FROM {tables.QUARANTINE} "
         "WHERE replayed_in IS NULL ORDER BY name"
     ).fetchall()
     return [str(name) for (name,) in rows]
@@ -157,9 +158,9 @@ def _target(
     connection: duckdb.DuckDBPyConnection, schema: str, table: str, given: Target | None,
     contract: Contract | None,
 ) -> Target:  # fmt: skip
-    if not catalogue.exists(connection):
+    if not tables.exists(connection):
         catalogue.find_table(connection, table)
-    for statement in catalogue.CREATE:
+    for statement in tables.CREATE:
         connection.execute(statement)
     if given is not None and (given.schema, given.table) != (schema, table):
         raise UsageError(f"The target is {given.name}, and the records to replay are of {schema}.{table}.")
@@ -190,7 +191,7 @@ def _pending(target: Target, load: int | None) -> str:
     """Return a relation of the records to replay."""
     only = "" if load is None else f" AND load_id = {literal(int(load))}"
     return (
-        f"(SELECT load_id, record, raw FROM {quarantine.TABLE} WHERE replayed_in IS NULL "
+        f"(SELECT load_id, record, raw FROM {tables.QUARANTINE} WHERE replayed_in IS NULL "
         f"AND table_schema = {literal(target.schema)} AND table_name = {literal(target.table)}{only})"
     )
 
@@ -207,7 +208,7 @@ def _claim(connection: duckdb.DuckDBPyConnection, token: str, pending: str) -> i
 def _records(warehouse: Warehouse, token: str) -> Iterator[Whole]:
     with warehouse.session() as connection:
         connection.execute(
-            f"SELECT q.raw FROM {SCHEMA}.replays r JOIN {quarantine.TABLE} q "
+            f"SELECT q.raw FROM {SCHEMA}.replays r JOIN {tables.QUARANTINE} q "
             f"ON q.load_id = r.load_id AND q.record = r.record WHERE r.replay = {literal(token)} "
             "ORDER BY r.ordinal"
         )
@@ -254,7 +255,7 @@ def _mark_overtaken(
 def _mark(connection: duckdb.DuckDBPyConnection, later: str) -> int:
     return number(
         connection,
-        f"UPDATE {quarantine.TABLE} q SET replayed_in = o.later FROM ({later}) o "
+        f"UPDATE {tables.QUARANTINE} q SET replayed_in = o.later FROM ({later}) o "
         "WHERE q.load_id = o.load_id AND q.record = o.record AND o.later > q.load_id",
     )
 

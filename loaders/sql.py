@@ -5,8 +5,7 @@ Values are written as literals, not bound as parameters: DuckDB's Python client 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.loaders.casts import fits
@@ -14,8 +13,7 @@ from headrace.loaders.evolve import AddColumn, Change, CreateTable, Source, Tabl
 from headrace.loaders.facts import POSITION
 from headrace.loaders.kinds import decode, spec
 from headrace.loaders.package import DataFile
-
-Value = str | int | float | bool | None
+from headrace.loaders.quoting import ident, literal
 
 ORDINAL_BITS = 36
 """A row's `_hr_id` is its load's number, shifted by these bits, plus its ordinal in the load: 68 billion rows
@@ -23,39 +21,6 @@ a load, 134 million loads."""
 
 
 _USUAL_ROW = 16 << 20
-
-
-def ident(*names: str) -> str:
-    """Return a quoted identifier, qualified by all but the last name.
-
-    >>> print(ident("slack", 'we"ird'))
-    "slack"."we""ird"
-    """
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
-def literal(value: Value) -> str:
-    """Return a value as SQL.
-
-    >>> print(literal("it's"), literal(None), literal(True), literal(7))
-    'it''s' NULL true 7
-    """
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"CAST('{value}' AS DOUBLE)"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    quoted = "'" + value.replace("'", "''") + "'"
-    return quoted if "\0" not in quoted else "(" + quoted.replace("\0", "'||chr(0)||'") + ")"
-
-
-def insert_values(table: str, rows: Iterable[Sequence[Value]]) -> str:
-    """Return one INSERT of literal rows into a quoted table name."""
-    values = ",\n".join("(" + ", ".join(map(literal, row)) + ")" for row in rows)
-    return f"INSERT INTO {table} VALUES\n{values}"
 
 
 def change_schema(schema: str, change: Change) -> str:

@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.loaders import catalogue
-from headrace.loaders.catalogue import SCHEMA
-from headrace.loaders.sql import insert_values, literal
+from headrace.loaders import tables
+from headrace.loaders.quoting import insert_values, literal
+from headrace.loaders.tables import SCHEMA
 from headrace.loaders.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Cursor:
 
 def cursors(connection: duckdb.DuckDBPyConnection) -> list[Cursor]:
     """Return the cursors of all resources that have one, by name."""
-    if not catalogue.exists(connection):
+    if not tables.exists(connection):
         return []
     rows = connection.execute(
         f"SELECT resource, cursor, load_id, updated FROM {SCHEMA}.state ORDER BY resource"
@@ -65,7 +65,7 @@ def set_cursor(warehouse: Warehouse, resource: str, value: str, *, new: bool = F
     except ValueError:
         raise UsageError(f"{value!r} is no JSON; a text needs its quotes: '\"2026-01-31\"'.") from None
     with warehouse.transaction() as connection:
-        for statement in catalogue.CREATE:
+        for statement in tables.CREATE:
             connection.execute(statement)
         name = _full(resource) if new else _known(connection, resource)
         have = next((one.cursor for one in cursors(connection) if one.resource == name), value)
@@ -75,7 +75,7 @@ def set_cursor(warehouse: Warehouse, resource: str, value: str, *, new: bool = F
                 f"{name} goes on from {have}, {had}, and {value} is {kind}. "
                 f"If its source counts otherwise now, `headrace state reset {name}` first."
             )
-        now = catalogue.utc(datetime.now(timezone.utc))
+        now = tables.utc(datetime.now(timezone.utc))
         connection.execute(f"DELETE FROM {SCHEMA}.state WHERE resource = {literal(name)}")
         connection.execute(insert_values(f"{SCHEMA}.state", [[name, value, None, now]]))
 

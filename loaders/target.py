@@ -9,8 +9,9 @@ from os import PathLike
 from typing import Any, TypedDict
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.loaders.contract import HELD_TO, MODES, Contract, is_model, model_columns, model_required
+from headrace.loaders.contract import HELD_TO, MODES, Contract
 from headrace.loaders.kinds import TYPED_BY_NAME
+from headrace.loaders.models import is_model, model_columns, model_required
 from headrace.loaders.names import NAMINGS, Path, parse_hint, snake_case
 from headrace.loaders.schema import VERSIONED
 

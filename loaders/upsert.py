@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from headrace.loaders.dispositions import WINNERS, Merge
 from headrace.loaders.names import Path
+from headrace.loaders.quoting import ident
 from headrace.loaders.schema import Table
-from headrace.loaders.sql import Staged, ident, relation, value
+from headrace.loaders.sql import Staged, relation, value
 
 _OLD = "temp.main._hr_old"
 

@@ -19,14 +19,16 @@ from headrace.loaders.contract import Contract
 from headrace.loaders.crash import reach
 from headrace.loaders.database import Database
 from headrace.loaders.extract import Extraction
-from headrace.loaders.package import Package, PackageWriter
+from headrace.loaders.folders import store_of, using
+from headrace.loaders.package import Package
 from headrace.loaders.parts import Pace
 from headrace.loaders.queries import readable
-from headrace.loaders.recovery import commit_pending, settle, store_of, using
+from headrace.loaders.quoting import ident
+from headrace.loaders.recovery import Waiting, commit_pending, recover, settle
 from headrace.loaders.schema import RootSchema
 from headrace.loaders.shortage import check_room, explained, told_of
-from headrace.loaders.sql import ident
 from headrace.loaders.target import Landing, Target, make_target
+from headrace.loaders.writer import PackageWriter
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,7 +69,7 @@ class Warehouse:
         memory_limit: str | None = None,
     ) -> None:  # fmt: skip
         """Name a warehouse; `path=None` is a database in memory."""
-        self.database = Database(path, memory_limit)
+        self.database = Database(path, memory_limit, _commit_sealed)
         self.report: Report = report or (lambda table, records, committed: None)
         self.subscribers: tuple[Subscriber, ...] = ()
         self.contract: Contract | None = None
@@ -202,7 +204,7 @@ class Warehouse:
         )  # fmt: skip
         loaded: LoadedTable | None = None
         with self.session() as connection, self._store() as store, contextlib.closing(extraction):
-            self.database.recover(connection)
+            self._recover(connection)
             while not extraction.ended:
                 before = catalogue.read_schema(connection, target.schema, target.table)
                 part = self._load_part(extraction, PackageWriter(store, target, source), before)
@@ -257,10 +259,22 @@ class Warehouse:
             LoadPending: A package of the resource waits for its commit; what comes after it is not known.
         """
         with self.session() as connection:
-            waiting = self.database.recover(connection)
+            waiting = self._recover(connection)
             if resource in waiting:
                 raise _behind(resource, waiting[resource])
             return None if self.full else catalogue.read_cursor(connection, resource)
+
+    def _recover(self, connection: duckdb.DuckDBPyConnection) -> Waiting:
+        """Try what could not be committed before once more; return what still cannot.
+
+        Raises:
+            WarehouseLocked: Another machine took the file over.
+        """
+        if self.path is None or not store_of(self.path).is_dir():
+            return {}
+        with self.database.locks.committing:
+            self.database.check()
+            return recover(connection, store_of(self.path))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; times with a zone come as text."""
@@ -388,6 +402,11 @@ def load(
         return into.load(records, target, source="headrace.load", pace=pace)
     with connect(into, wait=wait) as warehouse:
         return warehouse.load(records, target, source="headrace.load", pace=pace)
+
+
+def _commit_sealed(connection: duckdb.DuckDBPyConnection, path: FilePath) -> None:
+    """Commit what an earlier process had sealed, as soon as the file is open."""
+    recover(connection, store_of(path))
 
 
 def _behind(table: str, reason: str) -> LoadPending:

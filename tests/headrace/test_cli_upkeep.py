@@ -13,9 +13,10 @@ import pytest
 import headrace
 from headrace.cli import main
 from headrace.loaders.extract import extract
-from headrace.loaders.package import Package, PackageWriter
+from headrace.loaders.package import Package
 from headrace.loaders.records import Checkpoint
 from headrace.loaders.target import Target
+from headrace.loaders.writer import PackageWriter
 from headrace.reading import seconds
 
 FLOW = '''

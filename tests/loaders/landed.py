@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace.loaders.names import SYSTEM_COLUMNS
-from headrace.loaders.sql import ident, literal
+from headrace.loaders.quoting import ident, literal
 from headrace.loaders.warehouse import Warehouse
 
 

@@ -17,10 +17,12 @@ import headrace
 from headrace.errors import HeadraceError, LoadError, PackageDamaged, SourceError, UsageError
 from headrace.loaders.commit import commit
 from headrace.loaders.extract import extract
-from headrace.loaders.package import MANIFEST, Package, PackageWriter, pending, read_package
+from headrace.loaders.folders import pending
+from headrace.loaders.package import MANIFEST, Package, read_package
 from headrace.loaders.records import Checkpoint, Record
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
+from headrace.loaders.writer import PackageWriter
 from tests.loaders import landed
 
 RECORDS = [{"id": n, "tags": ["a", "b"]} for n in range(3)]

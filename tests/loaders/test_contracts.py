@@ -11,7 +11,7 @@ from typing_extensions import NotRequired
 import headrace
 from headrace import Contract, ContractViolation
 from headrace.errors import UsageError
-from headrace.loaders.contract import model_required
+from headrace.loaders.models import model_required
 from headrace.loaders.replay import replay
 from headrace.loaders.target import make_target
 from headrace.loaders.warehouse import Warehouse

@@ -23,11 +23,12 @@ from headrace.errors import (
 )
 from headrace.loaders import packages
 from headrace.loaders.extract import extract
-from headrace.loaders.package import MANIFEST, Package, PackageWriter
+from headrace.loaders.package import MANIFEST, Package
 from headrace.loaders.packages import Stored, stored
 from headrace.loaders.records import Checkpoint
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
+from headrace.loaders.writer import PackageWriter
 from tests.loaders import landed
 
 T = Target("t", primary_key=("id",), write_disposition="merge")

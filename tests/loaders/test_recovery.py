@@ -12,9 +12,10 @@ import pytest
 
 import headrace
 from headrace.loaders.extract import extract
-from headrace.loaders.package import Package, PackageWriter, read_package
+from headrace.loaders.package import Package, read_package
 from headrace.loaders.records import Checkpoint
 from headrace.loaders.target import Target
+from headrace.loaders.writer import PackageWriter
 
 TARGET = Target("t", primary_key=("id",), write_disposition="merge")
 
@@ -31,7 +32,7 @@ def sealed(into: Path, number: int) -> Package:
     code = f"""
 import os, pathlib
 from headrace.loaders.extract import extract
-from headrace.loaders.package import PackageWriter
+from headrace.loaders.writer import PackageWriter
 from headrace.loaders.records import Checkpoint
 from headrace.loaders.target import Target
 target = Target("t", primary_key=("id",), write_disposition="merge")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.errors import ContractViolation, LoadError, UsageError
-from headrace.loaders import catalogue
+from headrace.loaders import recording
 from headrace.loaders.contract import Contract
 from headrace.loaders.lines import LineEncoder
 from headrace.loaders.migrate import migrate
@@ -364,7 +364,7 @@ def test_a_replay_that_is_cut_short(warehouse: Warehouse, monkeypatch: pytest.Mo
         raise Stopped
 
     with monkeypatch.context() as patched, pytest.raises(Stopped):
-        patched.setattr(catalogue, "_settle", settle)
+        patched.setattr(recording, "_settle", settle)
         replay(warehouse, "t", contract=EVOLVE)
 
     assert [(1,)] == landed.rows(warehouse, "t")

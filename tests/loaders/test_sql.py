@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 import headrace
 from headrace.loaders.commit import commit
 from headrace.loaders.extract import extract
-from headrace.loaders.package import PackageWriter
+from headrace.loaders.quoting import ident, insert_values, literal
 from headrace.loaders.records import Rekey
-from headrace.loaders.sql import ident, insert_values, literal
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
+from headrace.loaders.writer import PackageWriter
 from tests.loaders import landed
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -8,7 +8,7 @@ from typing import Any
 
 import headrace
 from headrace.loaders.names import RESERVED
-from headrace.loaders.sql import ident
+from headrace.loaders.quoting import ident
 from headrace.loaders.warehouse import Warehouse
 
 Contents = dict[str, Any]

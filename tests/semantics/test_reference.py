@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from headrace.loaders import extract, package
-from headrace.loaders.sql import ident, literal
+from headrace.loaders.quoting import ident, literal
 from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 from tests.semantics.reference import Counts, Instant, Json, Load, Place, Row, Table, same

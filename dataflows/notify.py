@@ -14,7 +14,7 @@ import requests
 
 from headrace.errors import UsageError
 from headrace.loaders.commit import LoadedTable
-from headrace.loaders.evolve import describe
+from headrace.loaders.schema.evolve import describe
 from headrace.loaders.warehouse import Subscriber
 
 _TIMEOUT = 10.0

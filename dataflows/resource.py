@@ -29,12 +29,12 @@ from hamilton.node import DependencyType, Node
 from headrace.dataflows import tables
 from headrace.errors import UnknownColumn, UsageError
 from headrace.loaders.commit import LoadedTable
-from headrace.loaders.containers import opened
-from headrace.loaders.names import snake_case
-from headrace.loaders.parts import Pace, Partitions, as_values, is_partitioned
-from headrace.loaders.patience import moving
+from headrace.loaders.contracts.target import Landing, Target, make_target
+from headrace.loaders.reading.containers import opened
+from headrace.loaders.reading.parts import Pace, Partitions, as_values, is_partitioned
+from headrace.loaders.reading.patience import moving
 from headrace.loaders.records import Item, Stream
-from headrace.loaders.target import Landing, Target, make_target
+from headrace.loaders.values.paths import snake_case
 from headrace.loaders.warehouse import Warehouse
 from headrace.masking import learn, mask_record
 

@@ -29,9 +29,9 @@ from headrace.dataflows.progress import Progress
 from headrace.dataflows.resource import STEP
 from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.commit import LoadedTable
-from headrace.loaders.contract import Contract
-from headrace.loaders.models import without_none
-from headrace.loaders.names import snake_case
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.models import without_none
+from headrace.loaders.values.paths import snake_case
 from headrace.loaders.warehouse import Subscriber, Warehouse, connect
 from headrace.masking import learn, mask_error, masked
 

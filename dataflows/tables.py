@@ -10,8 +10,8 @@ from ibis.backends.duckdb import Backend
 from ibis.common.exceptions import TableNotFound
 
 from headrace.errors import UsageError
-from headrace.loaders.database import Database
-from headrace.loaders.names import snake_case
+from headrace.loaders.database.instance import Database
+from headrace.loaders.values.paths import snake_case
 from headrace.loaders.warehouse import Warehouse
 
 _backends: WeakKeyDictionary[Database, tuple[object, Backend]] = WeakKeyDictionary()

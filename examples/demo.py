@@ -18,7 +18,7 @@ from pathlib import Path
 from ibis import _
 
 import headrace
-from headrace.display import forgiving
+from headrace.cli.display import forgiving
 
 EXPORT = Path(__file__).with_name("demo_export.zip")
 BUSIEST = 5

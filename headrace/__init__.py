@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         WarehouseLocked,
     )
     from headrace.loaders.commit import LoadedTable
-    from headrace.loaders.contract import Contract
+    from headrace.loaders.contracts.contract import Contract
     from headrace.loaders.records import Checkpoint, Record, Rekey
     from headrace.loaders.warehouse import Warehouse, connect, load
 
@@ -35,7 +35,7 @@ if not Path(__file__).with_name("loaders").is_dir():
 
 _HOMES = {
     "Checkpoint": "headrace.loaders.records",
-    "Contract": "headrace.loaders.contract",
+    "Contract": "headrace.loaders.contracts.contract",
     "ContractViolation": "headrace.errors",
     "DefinitionChecks": "headrace.dataflows.checks",
     "HeadraceError": "headrace.errors",

@@ -13,29 +13,21 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from headrace.errors import LoadError, UnknownColumn
-from headrace.loaders import (
-    catalogue,
-    comments,
-    dispositions,
-    quarantine,
-    quoting,
-    recording,
-    sql,
-    tables,
-    upsert,
-)
-from headrace.loaders.crash import reach
-from headrace.loaders.dispositions import WINNERS, Merge
-from headrace.loaders.evolve import Change, Misfits, Plan, TablePlan, plan, questions
-from headrace.loaders.judge import remaining, requirements, violations, without
-from headrace.loaders.names import Path, find_key, parse_hint, snake_case
-from headrace.loaders.package import Package
-from headrace.loaders.quarantine import Aside
-from headrace.loaders.queries import number
-from headrace.loaders.schema import RootSchema, Table
-from headrace.loaders.shortage import told_of
-from headrace.loaders.sql import Staged
-from headrace.loaders.tables import Counts
+from headrace.loaders.catalogue import lookup, quarantine, recording, tables
+from headrace.loaders.catalogue.quarantine import Aside
+from headrace.loaders.catalogue.tables import Counts
+from headrace.loaders.contracts.violations import remaining, requirements, violations, without
+from headrace.loaders.database import quoting
+from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.queries import number
+from headrace.loaders.database.shortage import told_of
+from headrace.loaders.packages.package import Package
+from headrace.loaders.schema.evolve import Change, Misfits, Plan, TablePlan, plan, questions
+from headrace.loaders.schema.known import RootSchema, Table
+from headrace.loaders.sql import comments, merging, staging, upsert
+from headrace.loaders.sql.merging import WINNERS, Merge
+from headrace.loaders.sql.staging import Staged
+from headrace.loaders.values.paths import Path, find_key, parse_hint, snake_case
 
 if TYPE_CHECKING:
     import duckdb
@@ -138,11 +130,11 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     target = package.target
     for statement in tables.CREATE:
         connection.execute(statement)
-    done = catalogue.find_load(connection, package.id)
+    done = lookup.find_load(connection, package.id)
     if done is not None:
         return LoadedTable(done, target.schema, target.table, Counts(package.records, 0, 0, package.records))
-    before = catalogue.read_schema(connection, target.schema, target.table)
-    load_id = catalogue.next_load(connection)
+    before = lookup.read_schema(connection, target.schema, target.table)
+    load_id = lookup.next_load(connection)
     planned, aside = _judged(connection, package, before, load_id)
     staged = {one.table.path: _staged(package, one, aside.table) for one in planned.tables}
     merge = _merge(package, planned, before, staged[()], load_id)
@@ -150,7 +142,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
 
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoting.ident(target.schema)}")
     for change in planned.changes:
-        connection.execute(sql.change_schema(target.schema, change))
+        connection.execute(staging.change_schema(target.schema, change))
         reach("commit.altered")
     _make_room(connection, package, staged, merge, _tables(before, planned))
     reach("commit.cleared")
@@ -187,7 +179,7 @@ def _judged(
     misfits: Misfits = frozenset(
         (table, fact.id)
         for table, fact, declared in questions(before, facts, hints)
-        if _any(connection, staged[table], sql.misfit(fact.kind, declared, fact.id))
+        if _any(connection, staged[table], staging.misfit(fact.kind, declared, fact.id))
     )
     if misfits:
         planned = plan(target.table, before, facts, hints, misfits, target.naming)
@@ -204,7 +196,7 @@ def _judged(
 
 
 def _any(connection: duckdb.DuckDBPyConnection, staged: Staged, where: str) -> bool:
-    return bool(number(connection, f"SELECT EXISTS (SELECT 1 FROM {sql.relation(staged)} WHERE {where})"))
+    return bool(number(connection, f"SELECT EXISTS (SELECT 1 FROM {staging.relation(staged)} WHERE {where})"))
 
 
 def _staged(package: Package, one: TablePlan, left_out: str | None) -> Staged:
@@ -258,13 +250,13 @@ def _make_room(
     for rekey in package.rekeys:
         if rekey.column in target.primary_key:
             column = merge.key[target.primary_key.index(rekey.column)]
-            statements = dispositions.rekey(target.schema, tables, merge.key, column, rekey.old, rekey.new)
+            statements = merging.rekey(target.schema, tables, merge.key, column, rekey.old, rekey.new)
             _run(connection, statements)
-    connection.execute(dispositions.choose_winners(merge))
+    connection.execute(merging.choose_winners(merge))
     if target.merge_strategy == "upsert":
         _run(connection, upsert.make_room(merge, staged))
     else:
-        _run(connection, dispositions.STRATEGIES[target.merge_strategy](merge))
+        _run(connection, merging.STRATEGIES[target.merge_strategy](merge))
 
 
 def _insert(
@@ -273,7 +265,7 @@ def _insert(
     is_root = one.plan.table.parent is None
     if merge is not None and is_root and package.target.merge_strategy == "upsert":
         return upsert.insert_root(merge, staged)
-    return dispositions.insert_rows(merge, package.target.schema, one, load_id)
+    return merging.insert_rows(merge, package.target.schema, one, load_id)
 
 
 def _is_misnamed(package: Package) -> bool:

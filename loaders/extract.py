@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import SourceError
-from headrace.loaders.containers import ArrowRows, RawLines
-from headrace.loaders.exact import BadLine, shred_lines
-from headrace.loaders.intake import CUT, Intake, OnRows, Unit
-from headrace.loaders.limits import KeyLimit, keys_of
-from headrace.loaders.lines import LineEncoder
-from headrace.loaders.names import Path
-from headrace.loaders.package import Package
-from headrace.loaders.parts import Pace
-from headrace.loaders.schema import RootSchema
-from headrace.loaders.target import Target
-from headrace.loaders.writer import PackageWriter
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.packages.package import Package
+from headrace.loaders.packages.writer import PackageWriter
+from headrace.loaders.reading.containers import ArrowRows, RawLines
+from headrace.loaders.reading.intake import CUT, Intake, OnRows, Unit
+from headrace.loaders.reading.lines import LineEncoder
+from headrace.loaders.reading.parts import Pace
+from headrace.loaders.schema.known import RootSchema
+from headrace.loaders.shredding.exact import BadLine, shred_lines
+from headrace.loaders.shredding.key_limit import KeyLimit, keys_of
+from headrace.loaders.values.paths import Path
 
 if TYPE_CHECKING:
-    from headrace.loaders.pipeline import Pipeline
+    from headrace.loaders.shredding.pipeline import Pipeline
 
 _NOTHING = RootSchema()
 SMALL = 2 << 20
@@ -199,8 +199,8 @@ class _Shredding:
 
     def _columns(self) -> Pipeline:
         if self._pipeline is None:
-            from headrace.loaders.columnar import ColumnarShredder  # here: these import pyarrow
-            from headrace.loaders.pipeline import Pipeline
+            from headrace.loaders.shredding.columnar import ColumnarShredder  # here: these import pyarrow
+            from headrace.loaders.shredding.pipeline import Pipeline
 
             target = self._writer.target
             telling = self._before.telling(frozen=target.contract.types != "evolve")

@@ -20,12 +20,12 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from headrace.errors import ContractViolation, LoadError, LoadPending, UsageError, WarehouseLocked
-from headrace.loaders import catalogue
+from headrace.loaders.catalogue import lookup
 from headrace.loaders.commit import LoadedTable, commit
-from headrace.loaders.crash import reach
-from headrace.loaders.folders import REFUSED, is_open, keep, pending, refuse, unsealed
-from headrace.loaders.package import Package, read_package
-from headrace.loaders.shortage import check_room
+from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.shortage import check_room
+from headrace.loaders.packages.folders import REFUSED, is_open, keep, pending, refuse, unsealed
+from headrace.loaders.packages.package import Package, read_package
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +101,7 @@ def commit_late(
         LoadError: Its rows would put older ones in the place of newer ones, and `stale` does not allow that.
     """
     target = package.target
-    if catalogue.loaded_since(connection, target, package.started):
+    if lookup.loaded_since(connection, target, package.started):
         if target.write_disposition != "append" and not stale:
             raise LoadError(
                 f"The package {package.id} is older than what {target.name} holds, and its "

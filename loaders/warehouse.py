@@ -12,23 +12,24 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import LoadError, LoadPending, UsageError
-from headrace.loaders import catalogue, lock, opening
-from headrace.loaders.cache import Cache
+from headrace.loaders.catalogue import lookup
+from headrace.loaders.catalogue.cache import Cache
 from headrace.loaders.commit import LoadedTable, commit
-from headrace.loaders.contract import Contract
-from headrace.loaders.crash import reach
-from headrace.loaders.database import Database
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.target import Landing, Target, make_target
+from headrace.loaders.database import lock, opening
+from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.instance import Database
+from headrace.loaders.database.queries import readable
+from headrace.loaders.database.quoting import ident
+from headrace.loaders.database.shortage import check_room, explained, told_of
 from headrace.loaders.extract import Extraction
-from headrace.loaders.folders import store_of, using
-from headrace.loaders.package import Package
-from headrace.loaders.parts import Pace
-from headrace.loaders.queries import readable
-from headrace.loaders.quoting import ident
+from headrace.loaders.packages.folders import store_of, using
+from headrace.loaders.packages.package import Package
+from headrace.loaders.packages.writer import PackageWriter
+from headrace.loaders.reading.parts import Pace
 from headrace.loaders.recovery import Waiting, commit_pending, recover, settle
-from headrace.loaders.schema import RootSchema
-from headrace.loaders.shortage import check_room, explained, told_of
-from headrace.loaders.target import Landing, Target, make_target
-from headrace.loaders.writer import PackageWriter
+from headrace.loaders.schema.known import RootSchema
 
 if TYPE_CHECKING:
     import duckdb
@@ -206,7 +207,7 @@ class Warehouse:
         with self.session() as connection, self._store() as store, contextlib.closing(extraction):
             self._recover(connection)
             while not extraction.ended:
-                before = catalogue.read_schema(connection, target.schema, target.table)
+                before = lookup.read_schema(connection, target.schema, target.table)
                 part = self._load_part(extraction, PackageWriter(store, target, source), before)
                 if part is None:
                     break
@@ -262,7 +263,7 @@ class Warehouse:
             waiting = self._recover(connection)
             if resource in waiting:
                 raise _behind(resource, waiting[resource])
-            return None if self.full else catalogue.read_cursor(connection, resource)
+            return None if self.full else lookup.read_cursor(connection, resource)
 
     def _recover(self, connection: duckdb.DuckDBPyConnection) -> Waiting:
         """Try what could not be committed before once more; return what still cannot.
@@ -297,7 +298,7 @@ class Warehouse:
         fresh = f"{table}__new"
         with explained(f"{schema}.{table}", self.path), self.database.locks.deriving:
             with self.transaction() as connection:
-                if catalogue.is_landed(connection, schema, table):
+                if lookup.is_landed(connection, schema, table):
                     raise UsageError(
                         f"{schema}.{table} is a resource's table; give the transform another name."
                     )

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import pytest
 
 import headrace
-from headrace import cli
+from headrace.cli import app
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -73,7 +73,7 @@ def blocks(*languages: str) -> list[Block]:
 def verbs() -> dict[str, str]:
     """The help of the command line's verbs, by name."""
     (subparsers,) = (
-        action for action in cli.build_parser()._actions if isinstance(action, argparse._SubParsersAction)
+        action for action in app.build_parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
     return {verb.dest: verb.help or "" for verb in subparsers._get_subactions()}
 

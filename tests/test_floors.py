@@ -76,7 +76,7 @@ def test_every_module_is_looked_at() -> None:
         ("loaders/violation.py", "import pandas"),
         ("transforms/violation.py", "from headrace.loaders import records"),
         ("transforms/violation.py", "import hamilton"),
-        ("dataflows/sources/violation.py", "import headrace.cli"),
+        ("dataflows/sources/violation.py", "import headrace.cli.app"),
         ("headrace/errors.py", "import headrace.loaders"),
     ],
 )

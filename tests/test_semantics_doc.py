@@ -19,8 +19,8 @@ import requests
 
 import headrace
 from headrace import Checkpoint, Contract, ContractViolation, SourceError
-from headrace.loaders.parts import Pace
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.reading.parts import Pace
 
 PAGE = Path(__file__).parent.parent / "docs" / "semantics.md"
 SYSTEM = {"_hr_id", "_hr_parent_id", "_hr_root_id", "_hr_index", "_hr_load_id"}

@@ -36,7 +36,7 @@ atexit.register(lambda: print(json.dumps(loaded()), file=sys.stderr))
         pytest.param("import headrace.errors", id="import headrace.errors"),
         pytest.param("import headrace; dir(headrace)", id="dir(headrace)"),
         pytest.param(
-            "import sys; from headrace.cli import main; sys.argv = ['headrace', '--help']; sys.exit(main())",
+            "import sys; from headrace.cli.app import main; sys.argv = ['headrace', '--help']; sys.exit(main())",
             id="headrace --help",
         ),
     ],

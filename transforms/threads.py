@@ -28,9 +28,9 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from headrace.transforms.briefs import ENGINE, Brief, summarise
-from headrace.transforms.key_sentences import Post
-from headrace.transforms.mrkdwn import NO_TEXT, message_text
+from headrace.transforms.slack_text.mrkdwn import NO_TEXT, message_text
+from headrace.transforms.summaries.briefs import ENGINE, Brief, summarise
+from headrace.transforms.summaries.key_sentences import Post
 
 FALLBACKS = ("blocks", "attachments", "files", "file", "comment")
 """Columns of JSON text that say what a message shows when its text is empty."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import ibis.expr.types as ir
 
 from headrace.dataflows.resource import resource
-from headrace.dataflows.sources.slack_export import SlackExport, message_stream
-from headrace.dataflows.sources.slack_message import MESSAGE_COLUMNS
+from headrace.dataflows.sources.slack_export.export import SlackExport, message_stream
+from headrace.dataflows.sources.slack_export.message import MESSAGE_COLUMNS
 from headrace.loaders.records import Record, Stream
 
 CHANNEL_COLUMNS = {

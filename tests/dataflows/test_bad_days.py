@@ -15,9 +15,9 @@ import pytest
 import requests
 
 import headrace
-from headrace import cli
+from headrace.cli import app
 from headrace.errors import HeadraceError, SourceError, SourceUnavailable, WarehouseLocked
-from headrace.loaders.patience import is_temporary, moving, within
+from headrace.loaders.reading.patience import is_temporary, moving, within
 from headrace.loaders.warehouse import Warehouse
 
 FLOW = '''
@@ -89,7 +89,7 @@ def url() -> Iterator[str]:
 def run(folder: Path, url: str, trouble: str, flow: str = FLOW) -> int:
     path = folder / "shop.py"
     path.write_text(flow, encoding="utf-8")
-    return cli.main(
+    return app.main(
         ["run", str(path), "--into", str(folder / "w.duckdb"), "--url", url, "--trouble", trouble]
     )
 
@@ -156,7 +156,7 @@ def test_half_a_record(
     warehouse: Warehouse, tmp_path: Path, content: bytes, line: int, cursor: str | None
 ) -> None:
     """A line that was cut off is named by file and line, and nothing of its part is written."""
-    from headrace.loaders.target import Target
+    from headrace.loaders.contracts.target import Target
 
     file = tmp_path / "data.jsonl"
     file.write_bytes(content)

@@ -23,10 +23,11 @@ from hamilton import driver
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.dataflows.sources import slack, slack_archive
-from headrace.dataflows.sources.slack_export import SlackExport, message_stream
-from headrace.dataflows.sources.slack_json import parsed, without_tokens
-from headrace.dataflows.sources.slack_message import MESSAGE_COLUMNS, posted_at, ts_text, ts_us
+from headrace.dataflows.sources import slack
+from headrace.dataflows.sources.slack_export import archive
+from headrace.dataflows.sources.slack_export.export import SlackExport, message_stream
+from headrace.dataflows.sources.slack_export.json_text import parsed, without_tokens
+from headrace.dataflows.sources.slack_export.message import MESSAGE_COLUMNS, posted_at, ts_text, ts_us
 from headrace.errors import NotAnExport, SourceError
 from headrace.loaders.records import Checkpoint, Record, Rekey
 from tests.dataflows.slack_exports import Files, message, small_export, write_folder, write_zip
@@ -703,7 +704,7 @@ def test_the_same_member_twice_is_refused(tmp_path: Path) -> None:
 
 def test_one_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that would fill the memory is refused, in a ZIP and in a folder; an attachment is not read."""
-    monkeypatch.setattr(slack_archive, "MAX_FILE_BYTES", 10_000)
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 10_000)
     attached = {**small_export(), "general/attachments/film.mov": b"." * 20_000}
     large = {**small_export(), "general/2020-01-09.json": b"[" + b" " * 20_000 + b"]"}
 

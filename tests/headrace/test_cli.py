@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import headrace
-from headrace.cli import main
+from headrace.cli.app import main
 
 FLOW = '''
 from __future__ import annotations

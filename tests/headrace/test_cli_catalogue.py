@@ -13,9 +13,9 @@ from typing import Any, TypedDict
 import pytest
 
 import headrace
-from headrace.cli import main
-from headrace.loaders.contract import Contract
-from headrace.loaders.target import Target, make_target
+from headrace.cli.app import main
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.target import Target, make_target
 
 STRICT = Contract(columns="quarantine")
 USERS = Target("users", "shop", primary_key=("id",), write_disposition="merge", contract=STRICT)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import headrace
-from headrace.cli import main
+from headrace.cli.app import main
+from headrace.cli.options import seconds
+from headrace.loaders.contracts.target import Target
 from headrace.loaders.extract import extract
-from headrace.loaders.package import Package
+from headrace.loaders.packages.package import Package
+from headrace.loaders.packages.writer import PackageWriter
 from headrace.loaders.records import Checkpoint
-from headrace.loaders.target import Target
-from headrace.loaders.writer import PackageWriter
-from headrace.reading import seconds
 
 FLOW = '''
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.display import colour, in_batches, write_csv, write_json, write_table
+from headrace.cli.display import colour, in_batches, write_csv, write_json, write_table
 
 
 class Terminal(io.StringIO):

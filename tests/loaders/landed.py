@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from headrace.loaders.names import SYSTEM_COLUMNS
-from headrace.loaders.quoting import ident, literal
+from headrace.loaders.database.quoting import ident, literal
+from headrace.loaders.values.paths import SYSTEM_COLUMNS
 from headrace.loaders.warehouse import Warehouse
 
 

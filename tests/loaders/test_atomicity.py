@@ -16,13 +16,13 @@ import pytest
 import headrace
 from headrace.errors import HeadraceError, LoadError, PackageDamaged, SourceError, UsageError
 from headrace.loaders.commit import commit
+from headrace.loaders.contracts.target import Target
 from headrace.loaders.extract import extract
-from headrace.loaders.folders import pending
-from headrace.loaders.package import MANIFEST, Package, read_package
+from headrace.loaders.packages.folders import pending
+from headrace.loaders.packages.package import MANIFEST, Package, read_package
+from headrace.loaders.packages.writer import PackageWriter
 from headrace.loaders.records import Checkpoint, Record
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
-from headrace.loaders.writer import PackageWriter
 from tests.loaders import landed
 
 RECORDS = [{"id": n, "tags": ["a", "b"]} for n in range(3)]
@@ -223,7 +223,7 @@ LOOP = """
 import sys
 import headrace
 from headrace import Checkpoint
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
 
 warehouse = headrace.connect(sys.argv[1])
 number = warehouse.cursor("main.t") or 0

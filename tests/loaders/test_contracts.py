@@ -11,9 +11,9 @@ from typing_extensions import NotRequired
 import headrace
 from headrace import Contract, ContractViolation
 from headrace.errors import UsageError
-from headrace.loaders.models import model_required
-from headrace.loaders.replay import replay
-from headrace.loaders.target import make_target
+from headrace.loaders.contracts.models import model_required
+from headrace.loaders.contracts.target import make_target
+from headrace.loaders.maintenance.replay import replay
 from headrace.loaders.warehouse import Warehouse
 
 MODES = ("evolve", "freeze", "quarantine", "discard_value")

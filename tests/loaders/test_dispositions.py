@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import headrace
 from headrace.errors import LoadError, SourceError, UnknownColumn, UsageError
 from headrace.loaders.commit import LoadedTable
+from headrace.loaders.contracts.target import Target
 from headrace.loaders.records import Checkpoint, Rekey
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import headrace
 from headrace.errors import UsageError
-from headrace.loaders.evolve import AddColumn, Change, CreateTable, WidenColumn, describe, plan
-from headrace.loaders.facts import Facts
-from headrace.loaders.names import Path
-from headrace.loaders.schema import Column, RootSchema, Table
+from headrace.loaders.schema.evolve import AddColumn, Change, CreateTable, WidenColumn, describe, plan
+from headrace.loaders.schema.known import Column, RootSchema, Table
+from headrace.loaders.schema.observed import Facts
+from headrace.loaders.values.paths import Path
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

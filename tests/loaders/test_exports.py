@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.errors import UsageError
-from headrace.loaders.catalogue import read_schema
-from headrace.loaders.exports import FORMS, export, to_ddl, to_json, to_mermaid
-from headrace.loaders.odcs import TableContract, parse_contract
-from headrace.loaders.schema import Column, RootSchema, Table
-from headrace.loaders.target import Target
+from headrace.loaders.catalogue.exports import FORMS, export, to_ddl, to_json, to_mermaid
+from headrace.loaders.catalogue.lookup import read_schema
+from headrace.loaders.contracts.odcs_reading import TableContract, parse_contract
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.schema.known import Column, RootSchema, Table
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

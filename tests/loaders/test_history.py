@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from headrace.errors import UsageError
-from headrace.loaders.history import Difference, SchemaChange, diff, history
-from headrace.loaders.migrate import migrate
-from headrace.loaders.migrations import (
+from headrace.loaders.catalogue.history import Difference, SchemaChange, diff, history
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.maintenance.migrate import migrate
+from headrace.loaders.maintenance.migrations import (
     DropColumn,
     DropTable,
     Migration,
@@ -17,7 +18,6 @@ from headrace.loaders.migrations import (
     RenameTable,
     RetypeColumn,
 )
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 
 T = Target("t")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import headrace
 from headrace.errors import SourceError
-from headrace.loaders.infer import integer, string_kind
+from headrace.loaders.values.infer import integer, string_kind
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.loaders.kinds import KINDS, accepts, decimal_kind, decode, rank, spec, sql_type
+from headrace.loaders.values.kinds import KINDS, accepts, decimal_kind, decode, rank, spec, sql_type
 
 ANY_KIND = st.one_of(
     st.sampled_from([kind for kind in KINDS if kind != "decimal"]),

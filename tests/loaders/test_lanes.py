@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from headrace.errors import SourceError
 from headrace.loaders import extract
-from headrace.loaders.contract import Contract
-from headrace.loaders.quoting import ident
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.database.quoting import ident
 from headrace.loaders.records import Record
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from headrace.errors import HeadraceError, UnknownColumn, UsageError
-from headrace.loaders.contract import Contract
-from headrace.loaders.lineage import ColumnLineage, RowLineage, lineage, row_lineage
-from headrace.loaders.migrate import migrate
-from headrace.loaders.migrations import DropColumn, RenameColumn, RenameTable, RetypeColumn
-from headrace.loaders.replay import replay
-from headrace.loaders.target import Target
+from headrace.loaders.catalogue.lineage import ColumnLineage, RowLineage, lineage, row_lineage
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.maintenance.migrate import migrate
+from headrace.loaders.maintenance.migrations import DropColumn, RenameColumn, RenameTable, RetypeColumn
+from headrace.loaders.maintenance.replay import replay
 from headrace.loaders.warehouse import Warehouse
 
 ORDERS = Target("orders", "shop", primary_key=("id",), write_disposition="merge")

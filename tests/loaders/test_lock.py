@@ -19,8 +19,8 @@ import pytest
 
 import headrace
 from headrace.errors import LoadError, UsageError, WarehouseLocked
-from headrace.loaders import lock
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.database import lock
 
 HOLD = """
 import sys
@@ -311,7 +311,7 @@ def test_a_fork_has_no_part_in_it(into: Path) -> None:
 FORK = """
 import os, sys
 import headrace
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
 warehouse = headrace.connect(sys.argv[1])
 warehouse.load([{"id": 1}], Target("t"))
 if os.fork() == 0:

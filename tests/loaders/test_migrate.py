@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from headrace.errors import HeadraceError, LoadError, UnknownColumn, UsageError
-from headrace.loaders.history import history
-from headrace.loaders.migrate import find_migration, migrate, plan
-from headrace.loaders.migrations import (
+from headrace.loaders.catalogue.history import history
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.maintenance.migrate import find_migration, migrate, plan
+from headrace.loaders.maintenance.migrations import (
     DropColumn,
     DropTable,
     Migration,
@@ -20,7 +21,6 @@ from headrace.loaders.migrations import (
     RenameTable,
     RetypeColumn,
 )
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

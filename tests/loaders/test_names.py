@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.loaders.names import Path, column_name, distinct, parse_hint, show, snake_case, table_name
+from headrace.loaders.values.paths import (
+    Path,
+    column_name,
+    distinct,
+    parse_hint,
+    show,
+    snake_case,
+    table_name,
+)
 
 PLAIN_KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 

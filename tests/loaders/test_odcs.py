@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import MissingExtra, UsageError
-from headrace.loaders import odcs
-from headrace.loaders.catalogue import read_schema
-from headrace.loaders.contract import Contract
-from headrace.loaders.names import Path, as_hint, parse_hint
-from headrace.loaders.odcs import TableContract, parse_contract, read_contract
-from headrace.loaders.odcs_writing import write_contract
-from headrace.loaders.schema import VERSIONED, Column, RootSchema, Table
-from headrace.loaders.target import Target, make_target
+from headrace.loaders.catalogue.lookup import read_schema
+from headrace.loaders.contracts import odcs_reading
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.odcs_reading import TableContract, parse_contract, read_contract
+from headrace.loaders.contracts.odcs_writing import write_contract
+from headrace.loaders.contracts.target import Target, make_target
+from headrace.loaders.schema.known import VERSIONED, Column, RootSchema, Table
+from headrace.loaders.values.paths import Path, as_hint, parse_hint
 from headrace.loaders.warehouse import Warehouse
 
 SNAPSHOT = FilePath(__file__).parent / "exported" / "contract.yaml"
@@ -597,4 +597,4 @@ def test_limits_are_ample(warehouse: Warehouse) -> None:
     text = write_contract({"t": schema}, name="x", version="1")
 
     assert declared(schema) == parse_contract(text)["t"].columns
-    assert len(text.encode()) < odcs.MOST_BYTES / 10
+    assert len(text.encode()) < odcs_reading.MOST_BYTES / 10

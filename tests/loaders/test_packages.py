@@ -21,14 +21,14 @@ from headrace.errors import (
     UnknownColumn,
     UsageError,
 )
-from headrace.loaders import packages
+from headrace.loaders.contracts.target import Target
 from headrace.loaders.extract import extract
-from headrace.loaders.package import MANIFEST, Package
-from headrace.loaders.packages import Stored, stored
+from headrace.loaders.maintenance import pending
+from headrace.loaders.maintenance.pending import Stored, stored
+from headrace.loaders.packages.package import MANIFEST, Package
+from headrace.loaders.packages.writer import PackageWriter
 from headrace.loaders.records import Checkpoint
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
-from headrace.loaders.writer import PackageWriter
 from tests.loaders import landed
 
 T = Target("t", primary_key=("id",), write_disposition="merge")
@@ -140,7 +140,7 @@ def test_refused_in_process(into: Path) -> None:
 DISK_FULL = """
 import os, resource, signal, sys
 import headrace
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 warehouse = headrace.connect(sys.argv[1])
@@ -260,11 +260,11 @@ def test_retry(into: Path, refused: Stored) -> None:
     """A refused package is tried again when its reason has gone; its cursor does not overtake a later one."""
     with headrace.connect(into) as warehouse:
         with pytest.raises(LoadError, match="Duplicate key"):
-            packages.retry(warehouse, refused)
+            pending.retry(warehouse, refused)
         assert [refused.id] == [one.id for one in stored(into)]
         warehouse.query("DROP INDEX one")
 
-        assert 3 == packages.retry(warehouse, refused)
+        assert 3 == pending.retry(warehouse, refused)
         assert 5 == warehouse.cursor("main.t")
     assert [0, 0, 5] == ids(into)
     assert [into] == list(into.parent.iterdir())
@@ -283,9 +283,9 @@ def test_retry_of_what_is_stale(into: Path, how: str) -> None:
         warehouse.load([{"id": 1, "n": 2}, {"id": 2, "n": 2}], target)
         (old,) = stored(into)
         with pytest.raises(LoadError, match=rf"is older than what main\.t holds.*{target.strategy}"):
-            packages.retry(warehouse, old)
+            pending.retry(warehouse, old)
         assert [(1, 2), (2, 2)] == warehouse.query("SELECT id, n FROM t ORDER BY id")
-        packages.retry(warehouse, old, stale=True)
+        pending.retry(warehouse, old, stale=True)
         assert (1, None) in warehouse.query("SELECT id, n FROM t")
 
 
@@ -296,9 +296,9 @@ def test_retry_of_what_waits(into: Path) -> None:
     (damaged.folder / "0-0.jsonl").unlink()
     good, bad = stored(into)
     with headrace.connect(into) as warehouse, pytest.warns(UserWarning, match="is missing"):
-        assert 1 == packages.retry(warehouse, good)
+        assert 1 == pending.retry(warehouse, good)
         with pytest.raises(LoadError, match=r"was refused: .*0-0\.jsonl is missing"):
-            packages.retry(warehouse, bad)
+            pending.retry(warehouse, bad)
 
 
 def test_drop(into: Path, refused: Stored) -> None:
@@ -306,10 +306,10 @@ def test_drop(into: Path, refused: Stored) -> None:
     other = sealed(into, 7)
     assert f"1 records of main.t, {refused.bytes:,} bytes" == refused.loss
     with pytest.raises(UsageError, match="no package 'x'; known"):
-        packages.find(into, "x")
+        pending.find(into, "x")
     with pytest.raises(UsageError, match="more than one"):
-        packages.find(into, "20")
-    packages.drop(into, packages.find(into, refused.id[:-2]))
+        pending.find(into, "20")
+    pending.drop(into, pending.find(into, refused.id[:-2]))
 
     assert [(other.id, "pending")] == [(one.id, one.status) for one in stored(into)]
     assert [0, 5, 7] == ids(into)
@@ -330,8 +330,8 @@ def test_listing_changes_nothing(into: Path) -> None:
     assert (damaged.id, "pending", None, None) == (second.id, second.status, second.table, second.records)
     assert second.reason is not None and "manifest.json cannot be read" in second.reason
     assert sum(map(len, before.values())) == first.bytes + second.bytes
-    assert ["0-0.jsonl", "1-1.jsonl"] == [file.name for file in packages.files(first)]
+    assert ["0-0.jsonl", "1-1.jsonl"] == [file.name for file in pending.files(first)]
     with pytest.raises(PackageDamaged):
-        packages.files(second)
+        pending.files(second)
     assert before == {path: path.read_bytes() for path in store(into).rglob("*") if path.is_file()}
     assert [store(into)] == list(into.parent.iterdir())

@@ -13,9 +13,9 @@ import pytest
 
 import headrace
 from headrace.errors import SourceError, UsageError
-from headrace.loaders.parts import Pace, Partitions
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.reading.parts import Pace, Partitions
 from headrace.loaders.records import Checkpoint, Item, Rekey
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import headrace
+from headrace.loaders.contracts.target import Target
 from headrace.loaders.extract import extract
-from headrace.loaders.package import Package, read_package
+from headrace.loaders.packages.package import Package, read_package
+from headrace.loaders.packages.writer import PackageWriter
 from headrace.loaders.records import Checkpoint
-from headrace.loaders.target import Target
-from headrace.loaders.writer import PackageWriter
 
 TARGET = Target("t", primary_key=("id",), write_disposition="merge")
 
@@ -32,9 +32,9 @@ def sealed(into: Path, number: int) -> Package:
     code = f"""
 import os, pathlib
 from headrace.loaders.extract import extract
-from headrace.loaders.writer import PackageWriter
+from headrace.loaders.packages.writer import PackageWriter
 from headrace.loaders.records import Checkpoint
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
 target = Target("t", primary_key=("id",), write_disposition="merge")
 with PackageWriter(pathlib.Path({str(store)!r}), target, "test") as writer:
     extract([{{"id": {number}, "tags": [{number}]}}, Checkpoint({number})], writer)

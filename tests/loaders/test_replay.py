@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.errors import ContractViolation, LoadError, UsageError
-from headrace.loaders import recording
-from headrace.loaders.contract import Contract
-from headrace.loaders.lines import LineEncoder
-from headrace.loaders.migrate import migrate
-from headrace.loaders.migrations import RenameColumn
-from headrace.loaders.replay import Replayed, quarantined, replay, restored
-from headrace.loaders.target import Target
+from headrace.loaders.catalogue import recording
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.maintenance.migrate import migrate
+from headrace.loaders.maintenance.migrations import RenameColumn
+from headrace.loaders.maintenance.replay import Replayed, quarantined, replay, restored
+from headrace.loaders.reading.lines import LineEncoder
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 import headrace
 from headrace.loaders.commit import commit
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.database.quoting import ident, insert_values, literal
 from headrace.loaders.extract import extract
-from headrace.loaders.quoting import ident, insert_values, literal
+from headrace.loaders.packages.writer import PackageWriter
 from headrace.loaders.records import Rekey
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
-from headrace.loaders.writer import PackageWriter
 from tests.loaders import landed
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

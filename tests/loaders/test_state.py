@@ -11,9 +11,9 @@ import pytest
 
 import headrace
 from headrace.errors import UsageError
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.maintenance.cursors import cursors, reset_cursor, set_cursor
 from headrace.loaders.records import Checkpoint
-from headrace.loaders.state import cursors, reset_cursor, set_cursor
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
 from tests.conftest import MakeFlow
 

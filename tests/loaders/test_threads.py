@@ -19,14 +19,14 @@ import pytest
 
 import headrace
 from headrace.errors import LoadPending, Shortage
-from headrace.loaders import lock, opening
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.database import lock, opening
 from headrace.loaders.extract import extract
-from headrace.loaders.package import Package
-from headrace.loaders.packages import stored
+from headrace.loaders.maintenance.pending import stored
+from headrace.loaders.packages.package import Package
+from headrace.loaders.packages.writer import PackageWriter
 from headrace.loaders.records import Checkpoint
-from headrace.loaders.target import Target
 from headrace.loaders.warehouse import Warehouse
-from headrace.loaders.writer import PackageWriter
 from headrace.masking import masked
 from tests.loaders import landed
 

@@ -16,7 +16,7 @@ import pytest
 
 import headrace
 from headrace.errors import LoadError, SourceError, UsageError, WarehouseLocked, WarehouseUnreadable
-from headrace.loaders.packages import stored
+from headrace.loaders.maintenance.pending import stored
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import headrace
-from headrace.loaders.names import RESERVED
-from headrace.loaders.quoting import ident
+from headrace.loaders.database.quoting import ident
+from headrace.loaders.values.paths import RESERVED
 from headrace.loaders.warehouse import Warehouse
 
 Contents = dict[str, Any]

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from headrace.loaders import crash
+from headrace.loaders.database import crash_points
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -75,7 +75,7 @@ def serve() -> None:
         how, into, size, turn, at, after = json.loads(line)
         process = os.fork()
         if not process:
-            os.environ[crash.VARIABLE] = at
+            os.environ[crash_points.VARIABLE] = at
             os.dup2(2, 1)
             code = 1
             try:

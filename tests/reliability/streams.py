@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import headrace
-from headrace.loaders.contract import Contract
+from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.target import Target
 from headrace.loaders.records import Record
-from headrace.loaders.target import Target
 
 
 def record(number: int, turn: int) -> Record:

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import headrace
-from headrace.loaders import crash
+from headrace.loaders.database import crash_points
 from tests.reliability.contents import Contents, check_books, contents
 from tests.reliability.killing import ROOT, Killer
 from tests.reliability.streams import LOADS
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes
 
 SIZE = 20
 SINGLE = [how for how in LOADS if how != "run"]
-TRANSFORM = [point for point in crash.POINTS if point.startswith("transform.")]
+TRANSFORM = [point for point in crash_points.POINTS if point.startswith("transform.")]
 # the second file, table and column as well as the first
 IN_A_LOAD = [
-    *(point for point in crash.POINTS if point not in TRANSFORM),
+    *(point for point in crash_points.POINTS if point not in TRANSFORM),
     "package.written:2", "commit.altered:2", "commit.rows:2",
 ]  # fmt: skip
-AGAIN = [f"{point}:2" for point in crash.POINTS if re.match("package|commit|load", point)]
+AGAIN = [f"{point}:2" for point in crash_points.POINTS if re.match("package|commit|load", point)]
 
 ONE_HOW_EACH = [
     *(
@@ -210,7 +210,7 @@ def test_every_point_is_in_the_code() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("loaders/*.py")))
     code += "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("dataflows/**/*.py")))
 
-    assert set(crash.POINTS) == set(re.findall(r'\breach\(\s*"([^"]*)"', code))
+    assert set(crash_points.POINTS) == set(re.findall(r'\breach\(\s*"([^"]*)"', code))
     assert len(re.findall(r"\breach\(", code)) == len(re.findall(r'\breach\("', code)) + 1  # its definition
 
 

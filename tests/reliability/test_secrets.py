@@ -16,7 +16,7 @@ import nbformat
 import pytest
 
 from headrace.errors import HeadraceError, SourceError, UsageError
-from headrace.loaders.crash import VARIABLE
+from headrace.loaders.database.crash_points import VARIABLE
 from headrace.masking import learn, mask_error, masked
 from tests.reliability.killing import ROOT
 from tests.test_notebooks import run as run_notebook
@@ -143,7 +143,7 @@ with headrace.connect("w.duckdb") as warehouse:
 """
 
 COMMANDS = """
-from headrace.cli import main
+from headrace.cli.app import main
 
 options = ["--into", "w.duckdb", "--token", canary, "--url", f"https://example.com/?page=1&api_key={canary}"]
 for fails in sys.argv[1:]:

@@ -22,8 +22,8 @@ import pytest
 
 import headrace
 from headrace.errors import LoadPending, Shortage, UsageError
-from headrace.loaders import shortage
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.database import shortage
 from headrace.loaders.warehouse import Warehouse
 from tests.reliability.contents import Contents, contents
 from tests.reliability.killing import ROOT
@@ -185,7 +185,7 @@ def test_a_limit_that_is_no_size() -> None:
     ("prepare", "told"),
     [
         pytest.param("", r"main\.t: the commit needs some .* MB in /.*, and .* [MK]B are free", id="foreseen"),
-        pytest.param("from headrace.loaders import shortage; shortage.ROOM = 0",
+        pytest.param("from headrace.loaders.database import shortage; shortage.ROOM = 0",
                      r"main\.t: No space is left on the disk\. Free some and run again", id="met"),
     ],
 )  # fmt: skip
@@ -414,7 +414,7 @@ def test_the_command_line_leaves_with_75(tmp_path: Path) -> None:
         "    return [{'id': n, 'text': 'x' * 1000} for n in range(2000)]\n"
     )
     code = (
-        "import resource, sys; from headrace.cli import main\n"
+        "import resource, sys; from headrace.cli.app import main\n"
         "import headrace.dataflows.run\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); sys.exit(main(sys.argv[1:]))"
     )

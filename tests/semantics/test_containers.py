@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 import headrace
-from headrace.loaders import extract, package
+from headrace.loaders import extract
+from headrace.loaders.packages import writer
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 
@@ -297,7 +298,7 @@ def as_dicts(name: str) -> str:
 @pytest.fixture(autouse=True)
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here has to survive a crash."""
-    monkeypatch.setattr(package, "_sync", lambda path: None)
+    monkeypatch.setattr(writer, "_sync", lambda path: None)
 
 
 @pytest.mark.parametrize(("contain", "name"), list(cases()))

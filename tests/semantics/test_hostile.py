@@ -19,8 +19,8 @@ import pytest
 import headrace
 from headrace.errors import SourceError
 from headrace.loaders import extract
-from headrace.loaders.limits import EXTRA, MOST_KEYS
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.shredding.key_limit import EXTRA, MOST_KEYS
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 from tests.semantics.reference import Json, Load, Table
@@ -117,7 +117,7 @@ def test_long_numbers_beside_a_map(warehouse: Warehouse, number: str) -> None:
 _ENDLESS = """
 import json, resource, sys
 from headrace.loaders import extract
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
 from headrace.loaders.warehouse import Warehouse
 
 extract.SMALL = int(sys.argv[1])

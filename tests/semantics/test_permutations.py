@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.loaders import extract, package
-from headrace.loaders.target import Target
+from headrace.loaders import extract
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.packages import writer
 from headrace.loaders.warehouse import Warehouse
 from tests.semantics.reference import Counts, Load, Table
 from tests.semantics.streams import FAMILIES, KEYS, LANES
@@ -41,7 +42,7 @@ def load(warehouse: Warehouse, batches: Batches, lane: Lane, *, at_once: bool) -
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(extract, "SMALL", lane[0])
         patched.setattr(extract, "BLOCK", lane[1])
-        patched.setattr(package, "_sync", lambda path: None)
+        patched.setattr(writer, "_sync", lambda path: None)
         for stream in [batches] if at_once else batches:
             warehouse.load(stream, Target("t"))
 

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 import pytest
 
-from headrace.loaders import extract, package
-from headrace.loaders.quoting import ident, literal
-from headrace.loaders.target import Target
+from headrace.loaders import extract
+from headrace.loaders.contracts.target import Target
+from headrace.loaders.database.quoting import ident, literal
+from headrace.loaders.packages import writer
 from headrace.loaders.warehouse import Warehouse
 from tests.semantics.reference import Counts, Instant, Json, Load, Place, Row, Table, same
 from tests.semantics.streams import Stream, random_stream, smaller
@@ -165,7 +166,7 @@ def differences(stream: Stream, warehouse: Warehouse, schema: str) -> Iterator[s
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(extract, "SMALL", stream.small)
         patched.setattr(extract, "BLOCK", stream.block)
-        patched.setattr(package, "_sync", lambda path: None)  # nothing here survives a crash
+        patched.setattr(writer, "_sync", lambda path: None)  # nothing here survives a crash
         base: int | None = None
         for number, load in enumerate(stream.loads, start=1):
             expected = table.load(load)

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.transforms.briefs import Brief, summarise
-from headrace.transforms.key_sentences import Post
-from headrace.transforms.openings import LONGEST_TOPIC
-from headrace.transforms.sentences import length, sentences, terms
+from headrace.transforms.summaries.briefs import Brief, summarise
+from headrace.transforms.summaries.key_sentences import Post
+from headrace.transforms.summaries.openings import LONGEST_TOPIC
+from headrace.transforms.summaries.sentences import length, sentences, terms
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.txt"))
 RULE = "---- brief ----\n"

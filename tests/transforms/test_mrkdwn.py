@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headrace.transforms.mrkdwn import NO_TEXT, message_text, plain_text, unescape
+from headrace.transforms.slack_text.mrkdwn import NO_TEXT, message_text, plain_text, unescape
 
 USERS = {"U1": "Ana", "W2": "Bo Berg", "B3": "Builds"}
 CHANNELS = {"C1": "general"}

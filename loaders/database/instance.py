@@ -1,0 +1,139 @@
+"""The open database: a file, its lock and its DuckDB instance, which warehouses of several settings share.
+
+It is opened at the first use, and closed by whoever is done with it; after that the next use opens it anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from headrace.errors import UsageError
+from headrace.loaders.database import lock, opening
+from headrace.loaders.database.crash_points import reach
+from headrace.masking import mask_error
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+OnOpen = Callable[["duckdb.DuckDBPyConnection", FilePath], object]
+"""Called with a connection to a file that was just opened, and its path."""
+
+
+class Database:
+    """A DuckDB file (or memory) that threads share: each has its own session, and commits take turns.
+
+    Attributes:
+        path: The file, absolute and no link; None for a database in memory.
+        memory_limit: How much memory DuckDB may take, as `500MB`; four fifths of the machine's if None.
+        locks: What threads of this process hold while they write it.
+    """
+
+    def __init__(self, path: FilePath | None, memory_limit: str | None, on_open: OnOpen) -> None:
+        """Name a database; nothing is opened yet. `on_open` runs once a file is open, before any session."""
+        # One file has one name here, also as a link or after `chdir`: its lock and its packages go by it.
+        self.path = FilePath(os.path.realpath(path)) if path else None
+        self.memory_limit = memory_limit
+        self.locks = opening.locks_of(self.path)
+        self._on_open = on_open
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._held: lock.Held | None = None
+        self._let_go: Callable[[], object] = lambda: None
+        self._is_over = False
+        self._opening = threading.Lock()
+
+    def connection(self, wait: float) -> duckdb.DuckDBPyConnection:
+        """Return the DuckDB connection, opened if need be.
+
+        Raises:
+            WarehouseLocked: Another process has the file open, and had for as long as `wait`.
+            UsageError: It was closed for good, or opened before this process was forked.
+        """
+        with self._opening:
+            if self._is_over:
+                raise UsageError(f"{self.path or ':memory:'} was closed when its run was given up.")
+            if self._root is None:
+                self._root = self._opened(wait)
+            if self._held is not None and not self._held.is_ours:
+                raise UsageError(f"{self.path} was opened before this process was forked; connect anew.")
+            return self._root
+
+    def _opened(self, wait: float) -> duckdb.DuckDBPyConnection:
+        """Take the lock, open the file and call `on_open`."""
+        path, limit, started = self.path, self.memory_limit, time.monotonic()
+        if path is None:
+            return opening.open_database(None, memory_limit=limit)
+        held = lock.patiently(lambda: lock.take(path), wait)
+        try:
+            until = max(started + wait, time.monotonic() + lock.GRACE)
+            root = lock.patiently(lambda: opening.open_database(path, memory_limit=limit), wait, until=until)
+            try:
+                reach("warehouse.attached")
+                with self.locks.committing, opening.session(root) as connection:
+                    self._on_open(connection, path)
+            except BaseException:
+                root.close()  # at once: the traceback would keep it open
+                raise
+        except BaseException:
+            held.release()
+            raise
+        # A database that is forgotten without being closed lets go too.
+        self._held, self._let_go = held, weakref.finalize(self, held.release)
+        return root
+
+    def close(self, *, only: duckdb.DuckDBPyConnection | None = None, for_good: bool = False) -> None:
+        """Close the file, so that other processes can open it.
+
+        Args:
+            only: The connection to close, if it is still the one; any if None.
+            for_good: Whether nobody may open it again through this object.
+        """
+        with self._opening:
+            self._is_over = self._is_over or for_good
+            if self._root is None or (only is not None and only is not self._root):
+                return
+            if self._held is None or self._held.is_ours:
+                self._root.close()
+            self._root, self._held = None, None
+            self._let_go()
+
+    @contextlib.contextmanager
+    def session(self, wait: float) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own to the open database, for one thread and one transaction."""
+        root = None
+        try:
+            root = self.connection(wait)
+            with opening.session(root) as connection:
+                yield connection
+        except Exception as error:
+            mask_error(error)
+            if root is not None and opening.is_fatal(error):
+                self.close(only=root)  # DuckDB answers nothing more until the file is opened anew
+            raise
+
+    @contextlib.contextmanager
+    def turn(self, wait: float) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session during which no load commits: DuckDB refuses two that change the catalogue together.
+
+        Raises:
+            WarehouseLocked: Another machine took the file over; nothing was written.
+        """
+        with self.session(wait) as connection, self.locks.committing:
+            self.check()
+            yield connection
+
+    def check(self) -> None:
+        """Refuse to go on where another machine took the file over.
+
+        Raises:
+            WarehouseLocked: It did.
+        """
+        if self._held is not None:
+            self._held.check()

@@ -32,7 +32,7 @@ from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contracts.target import Landing, Target, make_target
 from headrace.loaders.reading.containers import opened
 from headrace.loaders.reading.parts import Pace, Partitions, as_values, is_partitioned
-from headrace.loaders.reading.patience import moving
+from headrace.loaders.reading.patience import refuse_stuck_pages
 from headrace.loaders.records import Item, Stream
 from headrace.loaders.values.paths import snake_case
 from headrace.loaders.warehouse import Warehouse
@@ -178,7 +178,7 @@ class _Resource(NodeCreator):
             if isinstance(stream, str):  # the whole of the stream, so that it names files
                 return opened(stream)
             has_keys = bool(target.primary_key) and isinstance(stream, Iterator)
-            return moving(target.name, stream) if has_keys else stream
+            return refuse_stuck_pages(target.name, stream) if has_keys else stream
 
         def read(**given: Any) -> Rows:
             learn(given)

@@ -135,7 +135,7 @@ def run(
     opened = into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
     if isinstance(contract, str):
         contract = Contract(contract, contract, contract)
-    warehouse = opened.during(
+    warehouse = opened.with_settings(
         report=loads.stoppable(opened.report), subscribers=subscribers(on_schema_change), contract=contract,
         wait=wait, full=full,
     )  # fmt: skip

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import LoadError, UnknownColumn
 from headrace.loaders.catalogue import lookup, quarantine, recording, tables
-from headrace.loaders.catalogue.quarantine import Aside
+from headrace.loaders.catalogue.quarantine import SetAside
 from headrace.loaders.catalogue.tables import Counts
 from headrace.loaders.contracts.violations import remaining, requirements, violations, without
 from headrace.loaders.database import quoting
-from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.crash_points import crash_point
 from headrace.loaders.database.queries import number
-from headrace.loaders.database.shortage import told_of
+from headrace.loaders.database.shortage import as_shortage
 from headrace.loaders.packages.package import Package
 from headrace.loaders.schema.evolve import Change, Misfits, Plan, TablePlan, plan, questions
 from headrace.loaders.schema.known import RootSchema, Table
 from headrace.loaders.sql import comments, merging, staging, upsert
 from headrace.loaders.sql.merging import WINNERS, Merge
 from headrace.loaders.sql.staging import Staged
-from headrace.loaders.values.paths import Path, find_key, parse_hint, snake_case
+from headrace.loaders.values.paths import RecordPath, find_key, parse_hint, snake_case
 
 if TYPE_CHECKING:
     import duckdb
@@ -93,7 +93,7 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
             with _one_thread(connection):  # which needs less
                 return _in_transaction(connection, package)
     except duckdb.Error as error:
-        told = told_of(package.target.name, package.folder.parents[1], error)
+        told = as_shortage(package.target.name, package.folder.parents[1], error)
         raise told or LoadError(
             f"{package.target.name}: DuckDB refused, and nothing was written: {error}"
         ) from error
@@ -103,12 +103,12 @@ def _in_transaction(connection: duckdb.DuckDBPyConnection, package: Package) -> 
     import duckdb
 
     connection.execute("BEGIN")
-    reach("commit.begun")
+    crash_point("commit.begun")
     try:
         loaded = _commit(connection, package)
-        reach("commit.recorded")
+        crash_point("commit.recorded")
         connection.execute("COMMIT")
-        reach("commit.committed")
+        crash_point("commit.committed")
     except BaseException:
         with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
             connection.execute("ROLLBACK")
@@ -138,18 +138,18 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
     planned, aside = _judged(connection, package, before, load_id)
     staged = {one.table.path: _staged(package, one, aside.table) for one in planned.tables}
     merge = _merge(package, planned, before, staged[()], load_id)
-    reach("commit.planned")
+    crash_point("commit.planned")
 
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoting.ident(target.schema)}")
     for change in planned.changes:
         connection.execute(staging.change_schema(target.schema, change))
-        reach("commit.altered")
+        crash_point("commit.altered")
     _make_room(connection, package, staged, merge, _tables(before, planned))
-    reach("commit.cleared")
+    crash_point("commit.cleared")
     rows = {}
     for one in staged.values():
         rows[one.plan.table.name] = number(connection, _insert(package, one, staged, merge, load_id))
-        reach("commit.rows")
+        crash_point("commit.rows")
     loaded = rows[planned.root.table.name]
     if merge is not None:
         loaded += number(connection, f"SELECT count(*) FROM {WINNERS} WHERE gone")
@@ -164,33 +164,33 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
         have = comments.present(connection, target.schema)
         _run(connection, comments.statements(target.schema, texts, have))
     _run(connection, recording.record_columns(target.schema, target.table, planned, before, load_id))
-    reach("commit.described")
+    crash_point("commit.described")
     _run(connection, recording.record_load(package, planned, load_id, counts, aside.discarded))
     return LoadedTable(load_id, target.schema, target.table, counts, rows, planned.changes, package.bytes)
 
 
 def _judged(
     connection: duckdb.DuckDBPyConnection, package: Package, before: RootSchema, load_id: int
-) -> tuple[Plan, Aside]:
+) -> tuple[Plan, SetAside]:
     """Return the plan that the contract allows, and what it put aside."""
-    target, facts, hints = package.target, package.facts, package.target.hints()
-    planned = plan(target.table, before, facts, hints, naming=target.naming)
+    target, observed, hints = package.target, package.observed, package.target.hints()
+    planned = plan(target.table, before, observed, hints, naming=target.naming)
     staged = {one.table.path: _staged(package, one, None) for one in planned.tables}
     misfits: Misfits = frozenset(
         (table, fact.id)
-        for table, fact, declared in questions(before, facts, hints)
+        for table, fact, declared in questions(before, observed, hints)
         if _any(connection, staged[table], staging.misfit(fact.kind, declared, fact.id))
     )
     if misfits:
-        planned = plan(target.table, before, facts, hints, misfits, target.naming)
-    found = violations(target.contract, before, facts, planned, target.known()) + [
+        planned = plan(target.table, before, observed, hints, misfits, target.naming)
+    found = violations(target.contract, before, observed, planned, target.known()) + [
         one
-        for one in requirements(target, facts)
+        for one in requirements(target, observed)
         if one.lack and _any(connection, staged[one.table], quarantine.lacks(one.lack, staged))
     ]
     aside = quarantine.put_aside(connection, package, found, staged, load_id)
     if found:
-        allowed, misfits = without(facts, found), remaining(misfits, found)
+        allowed, misfits = without(observed, found), remaining(misfits, found)
         planned = plan(target.table, before, allowed, hints, misfits, target.naming)
     return planned, aside
 
@@ -236,7 +236,7 @@ def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, lo
 def _make_room(
     connection: duckdb.DuckDBPyConnection,
     package: Package,
-    staged: dict[Path, Staged],
+    staged: dict[RecordPath, Staged],
     merge: Merge | None,
     tables: Sequence[Table],
 ) -> None:
@@ -260,7 +260,7 @@ def _make_room(
 
 
 def _insert(
-    package: Package, one: Staged, staged: dict[Path, Staged], merge: Merge | None, load_id: int
+    package: Package, one: Staged, staged: dict[RecordPath, Staged], merge: Merge | None, load_id: int
 ) -> str:
     is_root = one.plan.table.parent is None
     if merge is not None and is_root and package.target.merge_strategy == "upsert":

@@ -24,7 +24,7 @@ from headrace.loaders.reading.parts import Pace
 from headrace.loaders.schema.known import RootSchema
 from headrace.loaders.shredding.exact import BadLine, shred_lines
 from headrace.loaders.shredding.key_limit import KeyLimit, keys_of
-from headrace.loaders.values.paths import Path
+from headrace.loaders.values.paths import RecordPath
 
 if TYPE_CHECKING:
     from headrace.loaders.shredding.pipeline import Pipeline
@@ -174,17 +174,17 @@ class _Shredding:
             self._columns().add(self._records, text, block.count)
         self._records += block.count
 
-    def _paths(self) -> Iterator[Path]:
+    def _paths(self) -> Iterator[RecordPath]:
         """Yield the path of every column, or column to be."""
         for table in self._before.tables.values():
             yield from ((*table.path, *column.path) for column in table.columns)
-        for found in self._writer.facts.tables.values():
-            yield from ((*found.path, *fact.path) for fact in found.facts.values())
+        for found in self._writer.observed.tables.values():
+            yield from ((*found.path, *fact.path) for fact in found.observed.values())
 
     def _shred_exactly(self, lines: list[tuple[int, bytes]]) -> Callable[[], None]:
         """Shred records in the exact lane; return what writes them."""
         try:
-            rows, rejected = shred_lines(lines, self._writer.facts, self._required, hashed=self._hashed)
+            rows, rejected = shred_lines(lines, self._writer.observed, self._required, hashed=self._hashed)
         except BadLine as error:
             record = self._intake.first + error.record
             place = f"record {record}{self._intake.where(record)}"
@@ -203,10 +203,16 @@ class _Shredding:
             from headrace.loaders.shredding.pipeline import Pipeline
 
             target = self._writer.target
-            telling = self._before.telling(frozen=target.contract.types != "evolve")
-            telling |= {path for path, type_ in target.hints().items() if type_ == "VARCHAR"}
+            number_sensitive_paths = self._before.number_sensitive_paths(
+                frozen=target.contract.types != "evolve"
+            )
+            number_sensitive_paths |= {path for path, type_ in target.hints().items() if type_ == "VARCHAR"}
             shredder = ColumnarShredder(
-                self._writer.facts, self._before.times(), telling, self._required, hashed=self._hashed
+                self._writer.observed,
+                self._before.times(),
+                number_sensitive_paths,
+                self._required,
+                hashed=self._hashed,
             )
             self._pipeline = Pipeline(shredder, self._writer.add_tables, self._shred_exactly)
         return self._pipeline

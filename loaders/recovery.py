@@ -16,13 +16,13 @@ from __future__ import annotations
 import shutil
 import warnings
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.errors import ContractViolation, LoadError, LoadPending, UsageError, WarehouseLocked
 from headrace.loaders.catalogue import lookup
 from headrace.loaders.commit import LoadedTable, commit
-from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.crash_points import crash_point
 from headrace.loaders.database.shortage import check_room
 from headrace.loaders.packages.folders import REFUSED, is_open, keep, pending, refuse, unsealed
 from headrace.loaders.packages.package import Package, read_package
@@ -35,7 +35,7 @@ Waiting = dict[str, str]
 """The tables whose packages could not be committed yet, with the reason."""
 
 
-def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
+def recover(connection: duckdb.DuckDBPyConnection, store: Path) -> Waiting:
     """Commit the sealed packages in `store`, oldest first, and remove what was never sealed.
 
     See `commit_pending`, which says when to call it.
@@ -44,12 +44,12 @@ def recover(connection: duckdb.DuckDBPyConnection, store: FilePath) -> Waiting:
     for folder in (*unsealed(store), *unsealed(store / REFUSED)):
         if not is_open(folder):
             shutil.rmtree(folder, ignore_errors=True)
-    reach("recovery.finished")
+    crash_point("recovery.finished")
     return waiting
 
 
 def commit_pending(
-    connection: duckdb.DuckDBPyConnection, store: FilePath, *, before: str | None = None
+    connection: duckdb.DuckDBPyConnection, store: Path, *, before: str | None = None
 ) -> Waiting:
     """Commit the sealed packages in `store`, oldest first; return what cannot be committed yet.
 
@@ -67,7 +67,7 @@ def commit_pending(
             break
         if is_open(folder) or not folder.is_dir():
             continue  # this process is at work on it, or has just dropped it
-        reach("recovery.found")
+        crash_point("recovery.found")
         table = folder.name
         try:
             package = read_package(folder)
@@ -86,9 +86,9 @@ def commit_pending(
                     stacklevel=2,
                 )
         else:
-            reach("recovery.committed")
+            crash_point("recovery.committed")
             package.drop()
-            reach("recovery.dropped")
+            crash_point("recovery.dropped")
     return waiting
 
 
@@ -112,7 +112,7 @@ def commit_late(
     return commit(connection, package)
 
 
-def settle(package: Package, store: FilePath, error: BaseException) -> None:
+def settle(package: Package, store: Path, error: BaseException) -> None:
     """Decide what becomes of a package whose commit has just failed.
 
     A contract and a definition are the caller's to mend, and the source can be read again, its cursor not

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import LoadError, LoadPending, UsageError
@@ -18,11 +18,11 @@ from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contracts.contract import Contract
 from headrace.loaders.contracts.target import Landing, Target, make_target
 from headrace.loaders.database import lock, opening
-from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.crash_points import crash_point
 from headrace.loaders.database.instance import Database
 from headrace.loaders.database.queries import readable
 from headrace.loaders.database.quoting import ident
-from headrace.loaders.database.shortage import check_room, explained, told_of
+from headrace.loaders.database.shortage import as_shortage, check_room, translating_errors
 from headrace.loaders.extract import Extraction
 from headrace.loaders.packages.folders import store_of, using
 from headrace.loaders.packages.package import Package
@@ -66,7 +66,7 @@ class Warehouse:
     """
 
     def __init__(
-        self, path: FilePath | None = None, *, report: Report | None = None, wait: float = 0,
+        self, path: Path | None = None, *, report: Report | None = None, wait: float = 0,
         memory_limit: str | None = None,
     ) -> None:  # fmt: skip
         """Name a warehouse; `path=None` is a database in memory."""
@@ -87,7 +87,7 @@ class Warehouse:
         self.close()
 
     @property
-    def path(self) -> FilePath | None:
+    def path(self) -> Path | None:
         """The file, absolute and no link; None for a database in memory."""
         return self.database.path
 
@@ -104,9 +104,9 @@ class Warehouse:
         """A connection of one's own to the open database, for one thread and one transaction."""
         return self.database.session(self.wait)
 
-    def turn(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """A session during which no load commits; see `Database.turn`."""
-        return self.database.turn(self.wait)
+    def exclusive_session(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A session during which no load commits; see `Database.exclusive_session`."""
+        return self.database.exclusive_session(self.wait)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -117,7 +117,7 @@ class Warehouse:
         """
         import duckdb
 
-        with self.turn() as connection:
+        with self.exclusive_session() as connection:
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -127,7 +127,7 @@ class Warehouse:
                     connection.execute("ROLLBACK")
                 if isinstance(error, duckdb.Error):
                     refused = LoadError(f"DuckDB refused, and nothing was written: {error}")
-                    raise told_of("the warehouse", self.path, error) or refused from error
+                    raise as_shortage("the warehouse", self.path, error) or refused from error
                 raise
 
     def open_readonly(self) -> duckdb.DuckDBPyConnection:
@@ -142,13 +142,13 @@ class Warehouse:
                 f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one."
             )
         path = self.path
-        return lock.patiently(lambda: opening.open_database(path, read_only=True), self.wait)
+        return lock.retrying(lambda: opening.open_database(path, read_only=True), self.wait)
 
     def close(self) -> None:
         """Close the file, so that other processes can open it; the next use opens it anew."""
         self.database.close()
 
-    def during(
+    def with_settings(
         self, *, report: Report, subscribers: Sequence[Subscriber] = (), contract: Contract | None = None,
         wait: float = 0, full: bool = False,
     ) -> Warehouse:  # fmt: skip
@@ -214,10 +214,10 @@ class Warehouse:
                 for subscriber in self.subscribers if part.changes else ():
                     subscriber(part)
                 loaded = part.after(loaded)
-                reach("load.part")
+                crash_point("load.part")
         assert loaded is not None, "the first part is committed, also where it is empty"
         self.report(target.name, loaded.counts.rows_in, True)
-        reach("load.finished")
+        crash_point("load.finished")
         return loaded
 
     def _load_part(
@@ -231,13 +231,13 @@ class Warehouse:
             return None if package is None else self._committed(package, writer.store)
         finally:
             if package is not None:
-                package.leave()  # committed or not, it is nobody's or recovery's from here on
+                package.release()  # committed or not, it is nobody's or recovery's from here on
 
-    def _committed(self, package: Package, store: FilePath) -> LoadedTable:
+    def _committed(self, package: Package, store: Path) -> LoadedTable:
         """Commit a sealed package; where that cannot be now, see to what becomes of it."""
         name = package.target.name
         try:
-            with self.turn() as turn:
+            with self.exclusive_session() as turn:
                 if self.path is not None:
                     waiting = commit_pending(turn, store, before=package.id)
                     if name in waiting:
@@ -296,7 +296,7 @@ class Warehouse:
                 meanwhile; other derived tables take their turn.
         """
         fresh = f"{table}__new"
-        with explained(f"{schema}.{table}", self.path), self.database.locks.deriving:
+        with translating_errors(f"{schema}.{table}", self.path), self.database.locks.deriving:
             with self.transaction() as connection:
                 if lookup.is_landed(connection, schema, table):
                     raise UsageError(
@@ -305,34 +305,34 @@ class Warehouse:
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
                 connection.execute(f"DROP TABLE IF EXISTS {ident(schema, fresh)}")
             write(fresh)
-            reach("transform.written")
+            crash_point("transform.written")
             with self.transaction() as connection:
                 connection.execute(f"DROP TABLE IF EXISTS {ident(schema, table)}")
                 connection.execute(f"ALTER TABLE {ident(schema, fresh)} RENAME TO {ident(table)}")
-                reach("transform.swapped")
-            reach("transform.committed")
+                crash_point("transform.swapped")
+            crash_point("transform.committed")
 
     @contextlib.contextmanager
-    def _store(self) -> Iterator[FilePath]:
+    def _store(self) -> Iterator[Path]:
         """The folder for packages: beside the file, or a temporary one for a database in memory."""
         store = store_of(self.path) if self.path else None
         if store is None:
             import tempfile  # here: no file needs it
 
             with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
-                yield FilePath(folder)
+                yield Path(folder)
             return
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(using(store))
             except OSError as error:
                 refused = LoadError(f"No package can be written beside {self.path}: {error}.")
-                raise told_of(store.name, store.parent, error) or refused from error
+                raise as_shortage(store.name, store.parent, error) or refused from error
             yield store
 
 
 def connect(
-    into: str | FilePath = ":memory:", *, report: Report | None = None, wait: float = 0,
+    into: str | Path = ":memory:", *, report: Report | None = None, wait: float = 0,
     memory_limit: str | None = None,
 ) -> Warehouse:  # fmt: skip
     """Return the warehouse that a path or URL names; nothing is opened yet.
@@ -349,7 +349,7 @@ def connect(
     Raises:
         UsageError: The URL is of a kind that headrace does not know, or its folder does not exist.
 
-    >>> connect("shop.duckdb").path == connect("duckdb:///shop.duckdb").path == FilePath.cwd() / "shop.duckdb"
+    >>> connect("shop.duckdb").path == connect("duckdb:///shop.duckdb").path == Path.cwd() / "shop.duckdb"
     True
     """
     text = str(into)
@@ -362,7 +362,7 @@ def connect(
         text = match["rest"][1:]
     if "?" in text:
         raise UsageError(f"{text!r}: DuckDB takes a question mark for the end of the path; use another name.")
-    path = FilePath(text).expanduser()
+    path = Path(text).expanduser()
     if path.suffix.lower() in _NO_WAREHOUSE:
         raise UsageError(f"{text!r} is a file of data; a warehouse is a DuckDB file, as in 'shop.duckdb'.")
     if not path.parent.is_dir():
@@ -373,7 +373,7 @@ def connect(
 
 
 def load(
-    records: Any, table: str, *, into: str | FilePath | Warehouse, wait: float = 0,
+    records: Any, table: str, *, into: str | Path | Warehouse, wait: float = 0,
     timeout: float | None = None, **landing: Unpack[Landing],
 ) -> LoadedTable:  # fmt: skip
     """Load records into a table and its child tables, in one transaction; at `Checkpoint`s it may be cut.
@@ -405,7 +405,7 @@ def load(
         return warehouse.load(records, target, source="headrace.load", pace=pace)
 
 
-def _commit_sealed(connection: duckdb.DuckDBPyConnection, path: FilePath) -> None:
+def _commit_sealed(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Commit what an earlier process had sealed, as soon as the file is open."""
     recover(connection, store_of(path))
 

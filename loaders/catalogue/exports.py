@@ -19,7 +19,7 @@ from headrace.loaders.contracts.odcs_reading import TableContract
 from headrace.loaders.contracts.odcs_writing import write_contract
 from headrace.loaders.database.quoting import ident, literal
 from headrace.loaders.schema.known import VERSIONED, Column, RootSchema, Table
-from headrace.loaders.values.paths import Path, as_hint, show
+from headrace.loaders.values.paths import RecordPath, as_hint, show
 
 Schemas = Mapping[str, RootSchema]
 """Root tables by name, as `catalogue.read_schema` returns them."""
@@ -150,14 +150,14 @@ def _json_column(table: Table, column: Column, said: TableContract | None) -> di
     }
 
 
-def _description(path: Path, said: TableContract | None) -> str:
+def _description(path: RecordPath, said: TableContract | None) -> str:
     if said is None:
         return ""
     hint: Any = as_hint(path)  # None, of which nothing is said, where no hint can say it
     return said.descriptions.get(hint, "") if path else said.description
 
 
-def _tags(path: Path, said: TableContract | None) -> list[str]:
+def _tags(path: RecordPath, said: TableContract | None) -> list[str]:
     if said is None:
         return []
     hint: Any = as_hint(path)

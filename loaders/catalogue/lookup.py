@@ -14,7 +14,7 @@ from headrace.loaders.contracts.target import Target
 from headrace.loaders.database.queries import number
 from headrace.loaders.database.quoting import literal
 from headrace.loaders.schema.known import Column, RootSchema, Table
-from headrace.loaders.values.paths import Path
+from headrace.loaders.values.paths import RecordPath
 
 if TYPE_CHECKING:
     import duckdb
@@ -177,5 +177,5 @@ def read_cursor(connection: duckdb.DuckDBPyConnection, resource: str) -> Any:
     return None if row is None else json.loads(row[0])
 
 
-def _path(text: str) -> Path:
+def _path(text: str) -> RecordPath:
     return tuple(orjson.loads(text))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from headrace.errors import ContractViolation
 from headrace.loaders.catalogue.tables import QUARANTINE
-from headrace.loaders.contracts.violations import Lack, Violation
+from headrace.loaders.contracts.violations import MissingValue, Violation
 from headrace.loaders.database.queries import number
 from headrace.loaders.database.quoting import ident, insert_values, literal
 from headrace.loaders.packages.package import RAW, REJECTED, Package
 from headrace.loaders.sql.staging import Staged, json_lines, misfit, relation
 from headrace.loaders.values.kinds import decode
-from headrace.loaders.values.paths import Path, show
+from headrace.loaders.values.paths import RecordPath, show
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,7 +32,7 @@ _REJECTED_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class SetAside:
     """What of a package does not land.
 
     Attributes:
@@ -50,9 +50,9 @@ def put_aside(
     connection: duckdb.DuckDBPyConnection,
     package: Package,
     found: Sequence[Violation],
-    staged: dict[Path, Staged],
+    staged: dict[RecordPath, Staged],
     load_id: int,
-) -> Aside:
+) -> SetAside:
     """Write what does not land into quarantine, and count what is discarded.
 
     Raises:
@@ -69,11 +69,11 @@ def put_aside(
         if violation.mode == "discard_value"
     )
     if not kept:
-        return Aside(rejected, discarded, None)
-    return Aside(rejected + _keep_violating(connection, package, kept, staged, load_id), discarded, _BAD)
+        return SetAside(rejected, discarded, None)
+    return SetAside(rejected + _keep_violating(connection, package, kept, staged, load_id), discarded, _BAD)
 
 
-def lacks(lack: Lack, staged: dict[Path, Staged]) -> str:
+def lacks(lack: MissingValue, staged: dict[RecordPath, Staged]) -> str:
     """Return the condition under which a row lacks a value that it needs."""
     missing = f"NOT ({_any_of(lack.values)})"
     if lack.within is None:
@@ -86,7 +86,7 @@ def _any_of(columns: Sequence[str]) -> str:
     return " OR ".join(f"{ident(column)} IS NOT NULL" for column in columns) or "false"
 
 
-def _offending(violation: Violation, staged: dict[Path, Staged]) -> str:
+def _offending(violation: Violation, staged: dict[RecordPath, Staged]) -> str:
     """Return a relation of the rows at fault: the record's ordinal `i` and the value."""
     one = staged[violation.table]
     record = "i" if one.plan.table.parent is None else "r"
@@ -106,7 +106,10 @@ def _offending(violation: Violation, staged: dict[Path, Staged]) -> str:
 
 
 def _refuse(
-    connection: duckdb.DuckDBPyConnection, package: Package, violation: Violation, staged: dict[Path, Staged]
+    connection: duckdb.DuckDBPyConnection,
+    package: Package,
+    violation: Violation,
+    staged: dict[RecordPath, Staged],
 ) -> None:
     first = connection.execute(
         f"SELECT i, value FROM {_offending(violation, staged)} ORDER BY i LIMIT 1"
@@ -140,7 +143,7 @@ def _keep_violating(
     connection: duckdb.DuckDBPyConnection,
     package: Package,
     kept: Sequence[Violation],
-    staged: dict[Path, Staged],
+    staged: dict[RecordPath, Staged],
     load_id: int,
 ) -> int:
     """Keep each record once, with the first rule that it broke."""

@@ -13,7 +13,7 @@ from headrace.loaders.database.quoting import Value, insert_values, literal
 from headrace.loaders.packages.package import Package
 from headrace.loaders.schema.evolve import AddColumn, Change, CreateTable, Plan
 from headrace.loaders.schema.known import Column, RootSchema, Table
-from headrace.loaders.values.paths import Path, show
+from headrace.loaders.values.paths import RecordPath, show
 
 
 def record_load(package: Package, plan: Plan, load_id: int, counts: Counts, discarded: int) -> list[str]:
@@ -93,7 +93,7 @@ def _record_changes(package: Package, plan: Plan, load_id: int, now: datetime) -
     return [insert_values(f"{SCHEMA}.schema_changes", rows)]
 
 
-def _events(change: Change, paths: dict[str, Path]) -> Iterable[list[str | None]]:
+def _events(change: Change, paths: dict[str, RecordPath]) -> Iterable[list[str | None]]:
     """Yield what, table, column, old, new and source path of everything that a change does."""
     if isinstance(change, CreateTable):
         table = change.table

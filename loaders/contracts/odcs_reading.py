@@ -15,14 +15,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path as FilePath
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from headrace.errors import MissingExtra, UsageError, did_you_mean
 from headrace.loaders.contracts.contract import HELD_TO, MODES, Contract
 from headrace.loaders.values.kinds import TYPED_BY_NAME
-from headrace.loaders.values.paths import Path, as_hint
+from headrace.loaders.values.paths import RecordPath, as_hint
 
 API_VERSION = "v3.1.0"
 # What a file may ask of the reader. YAML lets a short file stand for a giant one, by aliases of aliases.
@@ -112,7 +112,7 @@ def read_contract(path: str | PathLike[str]) -> dict[str, TableContract]:
         UsageError: The file cannot be read, is no contract, or asks for what cannot be; says where.
     """
     try:
-        with FilePath(path).expanduser().open("rb") as file:
+        with Path(path).expanduser().open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"The contract {str(path)!r} cannot be read: {error.strerror}.") from error
@@ -209,7 +209,7 @@ def _table(document: _Place, place: _Place) -> TableContract:
         raise place["name"].refused("a table needs a name.")
     if is_strict:
         place.has_only(_TABLE_KEYS)
-    found: list[tuple[str, Path, _Place]] = []
+    found: list[tuple[str, RecordPath, _Place]] = []
     columns: dict[str, str] = {}
     for path, element in _properties(place, ()):
         if is_strict:
@@ -240,7 +240,7 @@ def _table(document: _Place, place: _Place) -> TableContract:
     )
 
 
-def _properties(place: _Place, path: Path) -> Iterator[tuple[Path, _Place]]:
+def _properties(place: _Place, path: RecordPath) -> Iterator[tuple[RecordPath, _Place]]:
     for element in place["properties"].each():
         if not element["name"].is_given:
             raise element["name"].refused("a property needs a name: the key of the record.")
@@ -248,7 +248,7 @@ def _properties(place: _Place, path: Path) -> Iterator[tuple[Path, _Place]]:
         yield from _with_all_below(element, (*path, key))
 
 
-def _with_all_below(place: _Place, path: Path) -> Iterator[tuple[Path, _Place]]:
+def _with_all_below(place: _Place, path: RecordPath) -> Iterator[tuple[RecordPath, _Place]]:
     yield path, place
     if place["items"].is_given:
         yield from _with_all_below(place["items"], (*path, None))
@@ -290,7 +290,7 @@ def _physical_type(text: str) -> str | None:
     return _PHYSICAL.get(match["name"] + match["zone"])
 
 
-def _primary_key(found: Sequence[tuple[str, Path, _Place]]) -> tuple[str, ...]:
+def _primary_key(found: Sequence[tuple[str, RecordPath, _Place]]) -> tuple[str, ...]:
     """Return the key in its order: what has a position, then what has none.
 
     A key inside a list is one of its items, and does not identify the record.

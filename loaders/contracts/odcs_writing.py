@@ -18,7 +18,7 @@ from headrace.loaders.contracts.odcs_reading import (
 )
 from headrace.loaders.contracts.target import Target
 from headrace.loaders.schema.known import VERSIONED, Column, RootSchema
-from headrace.loaders.values.paths import Path, as_hint
+from headrace.loaders.values.paths import RecordPath, as_hint
 
 
 def write_contract(
@@ -80,7 +80,7 @@ class _Node:
     fields: dict[str, _Node] = field(default_factory=dict)
     items: _Node | None = None
 
-    def at(self, path: Path) -> _Node:
+    def at(self, path: RecordPath) -> _Node:
         node = self
         for step in path:
             if step is None:
@@ -120,7 +120,7 @@ def _written_table(root: str, schema: RootSchema, said: TableContract) -> dict[s
     ) | {"properties": _written_fields(_tree(schema), (), said)}
 
 
-def _written_fields(node: _Node, path: Path, said: TableContract) -> list[dict[str, Any]]:
+def _written_fields(node: _Node, path: RecordPath, said: TableContract) -> list[dict[str, Any]]:
     return [
         {"name": key, **shape}
         for key, child in node.fields.items()
@@ -128,7 +128,7 @@ def _written_fields(node: _Node, path: Path, said: TableContract) -> list[dict[s
     ]
 
 
-def _shapes(node: _Node, path: Path, said: TableContract) -> Iterator[dict[str, Any]]:
+def _shapes(node: _Node, path: RecordPath, said: TableContract) -> Iterator[dict[str, Any]]:
     """Yield a property, all but its name, for each shape that the values at a path have had."""
     if node.column is not None:
         yield _written_column(node.column, node.variants, path, said)
@@ -141,7 +141,7 @@ def _shapes(node: _Node, path: Path, said: TableContract) -> Iterator[dict[str, 
 
 
 def _written_column(
-    column: Column, variants: Sequence[Column], path: Path, said: TableContract
+    column: Column, variants: Sequence[Column], path: RecordPath, said: TableContract
 ) -> dict[str, Any]:
     logical, options = _written_type(column.type)
     custom = [] if column.name == (path[-1] or "value") else [_custom("column", column.name)]
@@ -157,7 +157,7 @@ def _written_column(
 
 
 def _written(
-    path: Path, said: TableContract, custom: Sequence[Any] = (), **known: Any
+    path: RecordPath, said: TableContract, custom: Sequence[Any] = (), **known: Any
 ) -> dict[str, Any]:  # fmt: skip
     """Return a property of what is known and what was said of its path; nothing of a path without a hint."""
     hint: Any = as_hint(path)

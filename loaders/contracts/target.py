@@ -13,7 +13,7 @@ from headrace.loaders.contracts.contract import HELD_TO, MODES, Contract
 from headrace.loaders.contracts.models import is_model, model_columns, model_required
 from headrace.loaders.schema.known import VERSIONED
 from headrace.loaders.values.kinds import TYPED_BY_NAME
-from headrace.loaders.values.paths import NAMINGS, Path, parse_hint, snake_case
+from headrace.loaders.values.paths import NAMINGS, RecordPath, parse_hint, snake_case
 
 DISPOSITIONS = ("append", "replace", "merge")
 _MERGING = ("merge_strategy", "merge_key", "dedup_sort", "hard_delete")
@@ -125,12 +125,12 @@ class Target:
             return self.strategy
         return next((name for name in ("merge_key", "dedup_sort") if getattr(self, name)), None)
 
-    def hints(self) -> dict[Path, str]:
+    def hints(self) -> dict[RecordPath, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
         declared = {path: type_ for path, type_ in self._types() if type_ not in NO_TYPES}
         return declared | VERSIONED if self.strategy == "scd2" else declared
 
-    def known(self) -> frozenset[Path]:
+    def known(self) -> frozenset[RecordPath]:
         """Return the paths that the definition names, with a type or without."""
         return frozenset(path for path, _ in self._types()) | frozenset(self.hints())
 
@@ -138,11 +138,11 @@ class Target:
         """Return the keys without which a record cannot be merged."""
         return self.primary_key if self.write_disposition == "merge" else ()
 
-    def paths_of(self, type_: str) -> list[Path]:
+    def paths_of(self, type_: str) -> list[RecordPath]:
         """Return the paths that a hint gives this type."""
         return [path for path, found in self._types() if found == type_]
 
-    def _types(self) -> Iterator[tuple[Path, str]]:
+    def _types(self) -> Iterator[tuple[RecordPath, str]]:
         for path, type_ in self.columns.items():
             yield parse_hint(path), known_type(self.table, path, type_)
 

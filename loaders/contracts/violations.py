@@ -9,13 +9,13 @@ from headrace.loaders.contracts.contract import Contract
 from headrace.loaders.contracts.target import Target
 from headrace.loaders.schema.evolve import Misfits, Plan, TablePlan
 from headrace.loaders.schema.known import RootSchema
-from headrace.loaders.schema.observed import Fact, Facts, TableFacts
+from headrace.loaders.schema.observed import ObservedColumn, ObservedSchema, ObservedTable
 from headrace.loaders.values.kinds import MENTIONS, NESTED
-from headrace.loaders.values.paths import Path, column_name, parse_hint
+from headrace.loaders.values.paths import RecordPath, column_name, parse_hint
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class MissingValue:
     """Which rows of a table lack a value: those with none in `values`, if they have some in `within`.
 
     Attributes:
@@ -26,7 +26,7 @@ class Lack:
 
     values: tuple[str, ...]
     within: tuple[str, ...] | None
-    lists: tuple[Path, ...]
+    lists: tuple[RecordPath, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,27 @@ class Violation:
 
     rule: str
     mode: str
-    table: Path
-    fact: Fact | None
+    table: RecordPath
+    fact: ObservedColumn | None
     declared: str
-    path: Path
+    path: RecordPath
     reason: str
-    lack: Lack | None = None
+    lack: MissingValue | None = None
 
 
 def violations(
-    contract: Contract, before: RootSchema, facts: Facts, planned: Plan, hinted: frozenset[Path]
+    contract: Contract,
+    before: RootSchema,
+    observed: ObservedSchema,
+    planned: Plan,
+    hinted: frozenset[RecordPath],
 ) -> list[Violation]:
     """Return what the contract does not let in.
 
     Args:
         contract: The contract.
         before: What is there.
-        facts: What the package holds.
+        observed: What the package holds.
         planned: What would become of it if everything were let in.
         hinted: The declared paths, from the record's root.
     """
@@ -70,7 +74,7 @@ def violations(
     if contract.evolves:
         return found
     plans = {one.table.path: one for one in planned.tables}
-    for table in facts.tables.values():
+    for table in observed.tables.values():
         known = table.path in before.tables or any(path[: len(table.path)] == table.path for path in hinted)
         if not known and contract.tables != "evolve" and (table.path or contract.tables == "freeze"):
             reason = f"the table {plans[table.path].table.name!r} is new"
@@ -80,7 +84,7 @@ def violations(
     return found
 
 
-def requirements(target: Target, facts: Facts) -> list[Violation]:
+def requirements(target: Target, observed: ObservedSchema) -> list[Violation]:
     """Return what would be wrong at each path that needs a value, if a row lacked it: the files tell.
 
     Only declared columns are asked for: of a list, or a dict, nothing tells that it is there and empty.
@@ -91,32 +95,34 @@ def requirements(target: Target, facts: Facts) -> list[Violation]:
     found = []
     for path in required:
         at = max((end for end, step in enumerate(path, 1) if step is None), default=0)
-        table = facts.tables.get(path[:at])
+        table = observed.tables.get(path[:at])
         if table is None or path not in declared:
             continue
         dicts = (path[at:end] for end in range(len(path) - 1, at, -1) if path[:end] not in required)
-        lack = _lack(facts, table, path[at:], next(dicts, None))
+        lack = _lack(observed, table, path[at:], next(dicts, None))
         reason = "a value is required, and there is none"
         found.append(Violation("required", target.contract.types, table.path, None, "", path, reason, lack))
     return found
 
 
-def _lack(facts: Facts, table: TableFacts, path: Path, around: Path | None) -> Lack:
-    held = [fact for fact in table.facts.values() if fact.id and fact.kind not in MENTIONS]
+def _lack(
+    observed: ObservedSchema, table: ObservedTable, path: RecordPath, around: RecordPath | None
+) -> MissingValue:
+    held = [fact for fact in table.observed.values() if fact.id and fact.kind not in MENTIONS]
     values = tuple(
         fact.id
         for fact in held
         if fact.path == path or (fact.kind == "json" and fact.path == path[: len(fact.path)])
     )
     if around is None:
-        return Lack(values, None, ())
+        return MissingValue(values, None, ())
     within = tuple(fact.id for fact in held if fact.path[: len(around)] == around != fact.path)
     above = (*table.path, *around)
-    lists = [one.path for one in facts.tables.values() if one.parent == table.path]
-    return Lack(values, within, tuple(one for one in lists if one[: len(above)] == above))
+    lists = [one.path for one in observed.tables.values() if one.parent == table.path]
+    return MissingValue(values, within, tuple(one for one in lists if one[: len(above)] == above))
 
 
-def without(facts: Facts, found: list[Violation]) -> Facts:
+def without(observed: ObservedSchema, found: list[Violation]) -> ObservedSchema:
     """Return the facts as if what was found were not there: tables with all below them, and columns."""
     tables = [violation.table for violation in found if violation.fact is None and violation.lack is None]
     columns = {
@@ -124,13 +130,13 @@ def without(facts: Facts, found: list[Violation]) -> Facts:
         for violation in found
         if violation.fact is not None and not violation.declared
     }
-    return Facts(
+    return ObservedSchema(
         {
             path: replace(
                 table,
-                facts={key: fact for key, fact in table.facts.items() if (path, fact) not in columns},
+                observed={key: fact for key, fact in table.observed.items() if (path, fact) not in columns},
             )
-            for path, table in facts.tables.items()
+            for path, table in observed.tables.items()
             if not any(path[: len(gone)] == gone for gone in tables)
         }
     )
@@ -143,10 +149,14 @@ def remaining(misfits: Misfits, found: list[Violation]) -> Misfits:
 
 
 def _in_table(
-    contract: Contract, before: RootSchema, table: TableFacts, planned: TablePlan, hinted: frozenset[Path]
+    contract: Contract,
+    before: RootSchema,
+    table: ObservedTable,
+    planned: TablePlan,
+    hinted: frozenset[RecordPath],
 ) -> Iterator[Violation]:
     have = before.tables.get(table.path)
-    for fact in table.facts.values():
+    for fact in table.observed.values():
         path = (*table.path, *fact.path)
         is_known = path in hinted or (have is not None and bool(have.at(fact.path)))
         if not is_known and contract.columns != "evolve" and (have is not None or contract.closed):
@@ -157,13 +167,13 @@ def _in_table(
             yield from _in_column(contract, before, table.path, fact, planned)
 
 
-def _name(planned: TablePlan, fact: Fact) -> str:
+def _name(planned: TablePlan, fact: ObservedColumn) -> str:
     columns = planned.table.at(fact.path)
     return columns[0].name if columns else column_name(fact.path)  # no column where lists or dicts are
 
 
 def _in_column(
-    contract: Contract, before: RootSchema, table: Path, fact: Fact, planned: TablePlan
+    contract: Contract, before: RootSchema, table: RecordPath, fact: ObservedColumn, planned: TablePlan
 ) -> Iterator[Violation]:
     """Yield what a file column does beyond filling the plain column of its path as that was."""
     main = planned.table.at(fact.path)[0]

@@ -46,7 +46,7 @@ POINTS = {
 _passed: dict[str, int] = {}
 
 
-def reach(point: str) -> None:
+def crash_point(point: str) -> None:
     """Die here, if the environment says so."""
     wanted = os.environ.get(VARIABLE)
     if wanted is None:

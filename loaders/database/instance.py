@@ -11,19 +11,19 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.errors import UsageError
 from headrace.loaders.database import lock, opening
-from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.crash_points import crash_point
 from headrace.masking import mask_error
 
 if TYPE_CHECKING:
     import duckdb
 
 
-OnOpen = Callable[["duckdb.DuckDBPyConnection", FilePath], object]
+OnOpen = Callable[["duckdb.DuckDBPyConnection", Path], object]
 """Called with a connection to a file that was just opened, and its path."""
 
 
@@ -36,15 +36,15 @@ class Database:
         locks: What threads of this process hold while they write it.
     """
 
-    def __init__(self, path: FilePath | None, memory_limit: str | None, on_open: OnOpen) -> None:
+    def __init__(self, path: Path | None, memory_limit: str | None, on_open: OnOpen) -> None:
         """Name a database; nothing is opened yet. `on_open` runs once a file is open, before any session."""
         # One file has one name here, also as a link or after `chdir`: its lock and its packages go by it.
-        self.path = FilePath(os.path.realpath(path)) if path else None
+        self.path = Path(os.path.realpath(path)) if path else None
         self.memory_limit = memory_limit
         self.locks = opening.locks_of(self.path)
         self._on_open = on_open
         self._root: duckdb.DuckDBPyConnection | None = None
-        self._held: lock.Held | None = None
+        self._held: lock.WarehouseLock | None = None
         self._let_go: Callable[[], object] = lambda: None
         self._is_over = False
         self._opening = threading.Lock()
@@ -70,12 +70,12 @@ class Database:
         path, limit, started = self.path, self.memory_limit, time.monotonic()
         if path is None:
             return opening.open_database(None, memory_limit=limit)
-        held = lock.patiently(lambda: lock.take(path), wait)
+        held = lock.retrying(lambda: lock.acquire(path), wait)
         try:
             until = max(started + wait, time.monotonic() + lock.GRACE)
-            root = lock.patiently(lambda: opening.open_database(path, memory_limit=limit), wait, until=until)
+            root = lock.retrying(lambda: opening.open_database(path, memory_limit=limit), wait, until=until)
             try:
-                reach("warehouse.attached")
+                crash_point("warehouse.attached")
                 with self.locks.committing, opening.session(root) as connection:
                     self._on_open(connection, path)
             except BaseException:
@@ -119,7 +119,7 @@ class Database:
             raise
 
     @contextlib.contextmanager
-    def turn(self, wait: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    def exclusive_session(self, wait: float) -> Iterator[duckdb.DuckDBPyConnection]:
         """A session during which no load commits: DuckDB refuses two that change the catalogue together.
 
         Raises:

@@ -23,14 +23,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TypeVar
 
 import orjson
 
 from headrace.errors import LoadError, WarehouseLocked
 from headrace.loaders.database.forks import in_forked_children
-from headrace.loaders.database.shortage import explained
+from headrace.loaders.database.shortage import translating_errors
 
 BEAT = 5.0
 """Seconds from one heartbeat to the next."""
@@ -43,7 +43,7 @@ GRACE = 0.5
 
 _PAUSE = 0.1
 _SILENT = 10
-_BOOT = FilePath("/proc/sys/kernel/random/boot_id")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 T = TypeVar("T")
 
@@ -90,10 +90,10 @@ class Owner:
         return datetime.now(timezone.utc) - datetime.fromisoformat(self.heartbeat) < STALE
 
 
-class Held:
+class WarehouseLock:
     """A lock that this process holds, for as many warehouses as share it."""
 
-    def __init__(self, path: FilePath) -> None:
+    def __init__(self, path: Path) -> None:
         """Take the lock of the database at `path`.
 
         Raises:
@@ -109,7 +109,7 @@ class Held:
         with contextlib.suppress(OSError):  # a full disk: it is locked all the same
             _write(self._file, self._owner)
         try:
-            with explained(str(path), path):
+            with translating_errors(str(path), path):
                 threading.Thread(target=self._beat, name=f"heartbeat of {path.name}", daemon=True).start()
         except BaseException:
             self._close()
@@ -177,11 +177,11 @@ class Held:
                     self.release()
 
 
-_held: dict[FilePath, Held] = {}
+_held: dict[Path, WarehouseLock] = {}
 _guard = threading.RLock()  # reentrant: collecting a forgotten warehouse may let go in the middle of taking
 
 
-def take(path: FilePath) -> Held:
+def acquire(path: Path) -> WarehouseLock:
     """Take the lock of a database, or share it if this process has it; `release` it once.
 
     Raises:
@@ -192,20 +192,20 @@ def take(path: FilePath) -> Held:
         while True:
             held = _held.get(path)
             if held is None:
-                held = _held[path] = Held(path)
+                held = _held[path] = WarehouseLock(path)
             held.count += 1
             if held.is_ours:
                 return held
 
 
 @contextlib.contextmanager
-def holding(path: FilePath | None, wait: float = 0) -> Iterator[None]:
+def holding(path: Path | None, wait: float = 0) -> Iterator[None]:
     """Hold the lock of a database that is not opened yet, or not at all; None is one in memory.
 
     Raises:
         WarehouseLocked: Another process has it, and had for as long as `wait`, in seconds.
     """
-    held = patiently(lambda: take(path), wait) if path else None
+    held = retrying(lambda: acquire(path), wait) if path else None
     try:
         yield
     finally:
@@ -213,7 +213,7 @@ def holding(path: FilePath | None, wait: float = 0) -> Iterator[None]:
             held.release()
 
 
-def read_owner(path: FilePath) -> Owner | None:
+def read_owner(path: Path) -> Owner | None:
     """Return who last said that they write the database at `path`, if anybody did and has not left since."""
     try:
         file = os.open(_lock_path(path), os.O_RDONLY)
@@ -225,7 +225,7 @@ def read_owner(path: FilePath) -> Owner | None:
         os.close(file)
 
 
-def patiently(attempt: Callable[[], T], wait: float, *, until: float | None = None) -> T:
+def retrying(attempt: Callable[[], T], wait: float, *, until: float | None = None) -> T:
     """Return what `attempt` returns; while it finds the warehouse locked, try again for `wait` seconds.
 
     Who has it is told once, on standard error.
@@ -254,11 +254,11 @@ def patiently(attempt: Callable[[], T], wait: float, *, until: float | None = No
             time.sleep(min(left, _PAUSE))
 
 
-def _lock_path(path: FilePath) -> FilePath:
+def _lock_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def _locked_file(path: FilePath) -> int:
+def _locked_file(path: Path) -> int:
     """Return the lock file, opened and locked; nobody else has it."""
     name, silent = _lock_path(path), 0
     while True:
@@ -284,7 +284,7 @@ def _locked_file(path: FilePath) -> int:
                 os.close(file)
 
 
-def message(path: FilePath, owner: Owner | None) -> str:
+def message(path: Path, owner: Owner | None) -> str:
     """Say who has a warehouse open, and what to do."""
     by = f" by {owner}" if owner else ""
     return (
@@ -346,7 +346,7 @@ def command(arguments: list[str]) -> str:
     >>> command(["load.py", "postgres://me:not-to-be-seen@host/db"])
     'load.py'
     """
-    program = FilePath(arguments[0]) if arguments and arguments[0] else FilePath("python")
+    program = Path(arguments[0]) if arguments and arguments[0] else Path("python")
     name = {"__main__.py": program.parent.name, "-c": "python -c"}.get(program.name, program.name)
     words = [name]
     for word in arguments[1:3]:

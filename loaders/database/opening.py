@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError, Shortage, UsageError, WarehouseLocked, WarehouseUnreadable
@@ -15,7 +15,7 @@ from headrace.loaders.database import lock
 from headrace.loaders.database.forks import in_forked_children
 from headrace.loaders.database.queries import number
 from headrace.loaders.database.quoting import literal
-from headrace.loaders.database.shortage import told_of
+from headrace.loaders.database.shortage import as_shortage
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,7 +28,7 @@ CATALOG = "warehouse"
 
 
 def open_database(
-    path: FilePath | None, *, read_only: bool = False, memory_limit: str | None = None
+    path: Path | None, *, read_only: bool = False, memory_limit: str | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Open a database under the name `warehouse`.
 
@@ -58,7 +58,7 @@ def open_database(
             connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({options})")
         except (duckdb.Error, OSError) as error:
             connection.close()
-            told = None if "lock" in str(error).lower() else told_of(str(path), path, error)
+            told = None if "lock" in str(error).lower() else as_shortage(str(path), path, error)
             if read_only and not isinstance(told, Shortage):
                 told = None  # a right to write is not what is missing
             reason = f"IO Error: {error}" if isinstance(error, OSError) else str(error).splitlines()[0]
@@ -80,7 +80,7 @@ def open_database(
     return connection
 
 
-def _create_if_missing(connection: duckdb.DuckDBPyConnection, path: FilePath) -> None:
+def _create_if_missing(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Create the file under another name first, so that a process killed half-way leaves no half of it.
 
     The warehouse's lock is held, so other processes wait; threads of this one take turns.
@@ -97,11 +97,11 @@ def _create_if_missing(connection: duckdb.DuckDBPyConnection, path: FilePath) ->
         unfinished.rename(path)
 
 
-def _unfinished(path: FilePath) -> FilePath:
+def _unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
-def _log_of(path: FilePath) -> FilePath:
+def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
@@ -138,7 +138,7 @@ class Locks:
     deriving: threading.Lock = field(default_factory=threading.Lock)
 
 
-def locks_of(path: FilePath | None) -> Locks:
+def locks_of(path: Path | None) -> Locks:
     """Return the locks of a file, whichever warehouse object it is opened with."""
     if path is None:
         return Locks()
@@ -154,7 +154,7 @@ def _renew_locks() -> None:
     _locks_guard, _creating = threading.Lock(), threading.Lock()
 
 
-_locks: dict[FilePath, Locks] = {}
+_locks: dict[Path, Locks] = {}
 _locks_guard = threading.Lock()
 _creating = threading.Lock()
 
@@ -164,7 +164,7 @@ def _is_readonly(connection: duckdb.DuckDBPyConnection) -> bool:
     return bool(number(connection, f"SELECT count(*) {found}"))
 
 
-def _refused(path: FilePath, reason: str) -> HeadraceError:
+def _refused(path: Path, reason: str) -> HeadraceError:
     if "file handle conflict" in reason or "already attached" in reason:
         return WarehouseLocked(
             f"{path} is open in another library of this process; close it there. ({reason})"

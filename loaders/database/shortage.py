@@ -12,7 +12,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path as FilePath
+from pathlib import Path
 
 from headrace.errors import HeadraceError, LoadError, Shortage
 
@@ -40,7 +40,7 @@ _OF_LIBRARIES = (
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def check_room(name: str, size: int, folder: FilePath) -> None:
+def check_room(name: str, size: int, folder: Path) -> None:
     """Refuse a commit whose package would not fit on the disk.
 
     Args:
@@ -60,7 +60,7 @@ def check_room(name: str, size: int, folder: FilePath) -> None:
 
 
 @contextlib.contextmanager
-def explained(name: str, place: FilePath | None) -> Iterator[None]:
+def translating_errors(name: str, place: Path | None) -> Iterator[None]:
     """Raise what the machine, or DuckDB for it, refuses as an error that says what to do.
 
     Args:
@@ -71,7 +71,7 @@ def explained(name: str, place: FilePath | None) -> Iterator[None]:
         Shortage: Space, memory or files did not suffice; the same call works once they do.
         LoadError: A right is missing.
 
-    >>> with explained("shop.orders", FilePath("shop.duckdb")):
+    >>> with translating_errors("shop.orders", Path("shop.duckdb")):
     ...     raise OSError(errno.EMFILE, "Too many open files")
     Traceback (most recent call last):
     headrace.errors.Shortage: shop.orders: Too many files are open in this process (ulimit -n). Raise...
@@ -81,13 +81,13 @@ def explained(name: str, place: FilePath | None) -> Iterator[None]:
     except HeadraceError:
         raise
     except Exception as error:
-        told = told_of(name, place, error)
+        told = as_shortage(name, place, error)
         if told is None:
             raise
         raise told from error
 
 
-def told_of(name: str, place: FilePath | None, error: BaseException) -> LoadError | None:
+def as_shortage(name: str, place: Path | None, error: BaseException) -> LoadError | None:
     """Return what an error of the machine means for a load; None if it is none of the machine's."""
     number, where = _number(error), f" ({place.absolute()})" if place else ""
     if number in _SHORT:
@@ -112,7 +112,7 @@ def _number(error: BaseException) -> int | None:
     return None
 
 
-def _free(place: FilePath) -> int:
+def _free(place: Path) -> int:
     there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
     return shutil.disk_usage(there).free
 

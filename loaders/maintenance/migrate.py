@@ -25,7 +25,7 @@ from headrace.loaders.maintenance.migrations import (
     RetypeColumn,
     Step,
 )
-from headrace.loaders.values.paths import NAMINGS, RESERVED, Path, parse_hint
+from headrace.loaders.values.paths import NAMINGS, RESERVED, RecordPath, parse_hint
 from headrace.loaders.values.retype import converted, survives
 from headrace.loaders.warehouse import Warehouse
 
@@ -96,7 +96,7 @@ class _Column:
 
     name: str
     stored: str
-    path: Path
+    path: RecordPath
     type: str
     variant: bool
     source_path: str
@@ -110,7 +110,7 @@ class _Table:
     name: str
     stored: str
     root: str
-    path: Path
+    path: RecordPath
     source_path: str
     columns: dict[str, _Column] = field(default_factory=dict)
 
@@ -321,7 +321,7 @@ class _Planner:
             )
 
 
-def _variants_at(table: _Table, path: Path) -> list[_Column]:
+def _variants_at(table: _Table, path: RecordPath) -> list[_Column]:
     """Return the variant columns of a path."""
     return [column for column in table.columns.values() if column.variant and column.path == path]
 

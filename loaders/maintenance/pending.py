@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path as FilePath
+from pathlib import Path
 
 from headrace.errors import LoadError, LoadPending, PackageDamaged, UsageError, did_you_mean
 from headrace.loaders.catalogue import lookup, tables
@@ -41,7 +41,7 @@ class Stored:
     bytes: int
     age: int
     reason: str | None
-    folder: FilePath
+    folder: Path
 
     @property
     def loss(self) -> str:
@@ -61,7 +61,7 @@ class File:
     sha256: str
 
 
-def stored(path: FilePath) -> list[Stored]:
+def stored(path: Path) -> list[Stored]:
     """Return the packages beside the database at `path`, oldest first."""
     store = store_of(path)
     found = [
@@ -71,7 +71,7 @@ def stored(path: FilePath) -> list[Stored]:
     return sorted((one for one in found if one is not None), key=lambda one: one.id)
 
 
-def find(path: FilePath, name: str) -> Stored:
+def find(path: Path, name: str) -> Stored:
     """Return the package of this id; the beginning of one will do.
 
     Raises:
@@ -113,7 +113,7 @@ def retry(warehouse: Warehouse, package: Stored, *, stale: bool = False) -> int:
         LoadError: It cannot be committed, or must not; it stays where it was.
         LoadPending: It waits still.
     """
-    with warehouse.turn() as connection:
+    with warehouse.exclusive_session() as connection:
         if package.status == "pending" and not package.folder.is_dir():
             load = lookup.find_load(connection, package.id) if tables.exists(connection) else None
             if load is None:
@@ -135,7 +135,7 @@ def retry(warehouse: Warehouse, package: Stored, *, stale: bool = False) -> int:
     return loaded.load_id
 
 
-def drop(path: FilePath, package: Stored, *, wait: float = 0) -> None:
+def drop(path: Path, package: Stored, *, wait: float = 0) -> None:
     """Remove a package for good, without committing any.
 
     Raises:
@@ -148,7 +148,7 @@ def drop(path: FilePath, package: Stored, *, wait: float = 0) -> None:
         tidy(store_of(path))
 
 
-def _stored(folder: FilePath, status: str) -> Stored | None:
+def _stored(folder: Path, status: str) -> Stored | None:
     """Describe a package; None if it was committed or dropped meanwhile."""
     why = _reason(folder)
     now = datetime.now(timezone.utc)
@@ -167,7 +167,7 @@ def _stored(folder: FilePath, status: str) -> Stored | None:
     return Stored(folder.name, status, package.target.name, package.records, size, age, why, folder)
 
 
-def _reason(folder: FilePath) -> str | None:
+def _reason(folder: Path) -> str | None:
     try:
         return (folder / REASON).read_text(encoding="utf-8").strip()
     except OSError:

@@ -8,9 +8,9 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path as FilePath
+from pathlib import Path
 
-from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.crash_points import crash_point
 from headrace.loaders.database.forks import in_forked_children
 
 REASON = "reason.txt"
@@ -23,10 +23,10 @@ REFUSED = "refused"
 
 _ID = re.compile(r"\d{8}T\d+-[0-9a-f]+")
 
-_open: set[FilePath] = set()
+_open: set[Path] = set()
 """The folders, as they are called once sealed, of the packages that this process has not dropped yet."""
 
-_users: Counter[FilePath] = Counter()
+_users: Counter[Path] = Counter()
 
 _guard = threading.Lock()
 
@@ -40,58 +40,58 @@ def _forget_users() -> None:
     _guard = threading.Lock()
 
 
-def store_of(path: FilePath) -> FilePath:
+def store_of(path: Path) -> Path:
     """Return the folder for the packages of a database.
 
-    >>> store_of(FilePath("shop.duckdb")).name
+    >>> store_of(Path("shop.duckdb")).name
     'shop.duckdb.packages'
     """
     return path.with_name(f"{path.name}.packages")
 
 
-def pending(store: FilePath) -> list[FilePath]:
+def pending(store: Path) -> list[Path]:
     """Return the folders of the sealed packages in `store`, oldest first."""
     return [path for path in _folders(store) if _ID.fullmatch(path.name)]
 
 
-def unsealed(store: FilePath) -> list[FilePath]:
+def unsealed(store: Path) -> list[Path]:
     """Return the folders in `store` that were never sealed, or not wholly removed."""
     return [path for path in _folders(store) if path.name.endswith(PART)]
 
 
-def _folders(store: FilePath) -> list[FilePath]:
+def _folders(store: Path) -> list[Path]:
     try:
         return sorted(path for path in store.iterdir() if path.is_dir())
     except FileNotFoundError:  # the last to use it removes it, at any time
         return []
 
 
-def is_open(folder: FilePath) -> bool:
+def is_open(folder: Path) -> bool:
     """Tell whether this process is at work on a package, sealed or not."""
     return folder.with_suffix("") in _open
 
 
-def claim(folder: FilePath) -> None:
+def claim(folder: Path) -> None:
     """Mark a package as one that this process is at work on, so that recovery leaves it alone."""
     _open.add(folder)
 
 
-def release(folder: FilePath) -> None:
+def release(folder: Path) -> None:
     """Leave a package to recovery: this process is at work on it no longer."""
     _open.discard(folder)
 
 
-def remove(folder: FilePath) -> None:
+def remove(folder: Path) -> None:
     """Remove a package's folder; if that ends half-way, what is left is swept up with the unsealed."""
     gone = folder.with_name(f"{folder.name}{PART}")
     with contextlib.suppress(OSError):
         folder.rename(gone)
-    reach("package.forgotten")
+    crash_point("package.forgotten")
     shutil.rmtree(gone, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def using(store: FilePath) -> Iterator[None]:
+def using(store: Path) -> Iterator[None]:
     """Make the folder for packages, and keep it there; the last to use it removes it if it is empty.
 
     Raises:
@@ -108,7 +108,7 @@ def using(store: FilePath) -> Iterator[None]:
         tidy(store)
 
 
-def tidy(store: FilePath) -> None:
+def tidy(store: Path) -> None:
     """Remove the folder for packages if it is empty and this process makes none there."""
     with _guard:
         for folder in (store / REFUSED, store) if not _users[store] else ():
@@ -116,14 +116,14 @@ def tidy(store: FilePath) -> None:
                 folder.rmdir()
 
 
-def keep(folder: FilePath, reason: str) -> str:
+def keep(folder: Path, reason: str) -> str:
     """Leave a package pending, with the reason beside it; return the reason."""
     with contextlib.suppress(OSError):  # the disk may be what failed
         (folder / REASON).write_text(f"{reason}\n", encoding="utf-8")
     return reason
 
 
-def refuse(folder: FilePath, refused: FilePath, reason: str) -> FilePath:
+def refuse(folder: Path, refused: Path, reason: str) -> Path:
     """Move a package out of the way, with the reason beside it; return where it is then."""
     kept = refused / folder.name
     try:

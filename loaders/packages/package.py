@@ -15,24 +15,24 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from headrace.errors import PackageDamaged
 from headrace.loaders.contracts.target import Target
-from headrace.loaders.database.crash_points import reach
+from headrace.loaders.database.crash_points import crash_point
 from headrace.loaders.packages import folders
 from headrace.loaders.records import Rekey
-from headrace.loaders.schema.observed import Facts
-from headrace.loaders.values.paths import Path
+from headrace.loaders.schema.observed import ObservedSchema
+from headrace.loaders.values.paths import RecordPath
 
 MANIFEST = "manifest.json"
 
 
-RAW: Path = (None, "raw")
-REJECTED: Path = (None, "rejected")
+RAW: RecordPath = (None, "raw")
+REJECTED: RecordPath = (None, "rejected")
 """Stand for a table's path at the files that hold no table: records as they came, and rejected ones."""
 
 FORMAT = 1
@@ -49,8 +49,8 @@ class DataFile:
         sha256: The hash of its content, in hex.
     """
 
-    table: Path
-    path: FilePath
+    table: RecordPath
+    path: Path
     bytes: int
     sha256: str
 
@@ -73,9 +73,9 @@ class Package:
         rekeys: Keys to replace in the rows that are there already.
     """
 
-    folder: FilePath
+    folder: Path
     target: Target
-    facts: Facts
+    observed: ObservedSchema
     files: tuple[DataFile, ...]
     started: datetime
     records: int
@@ -93,7 +93,7 @@ class Package:
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 
-    def files_of(self, table: Path) -> list[DataFile]:
+    def files_of(self, table: RecordPath) -> list[DataFile]:
         return [file for file in self.files if file.table == table]
 
     def first_rejected_keys(self) -> list[str]:
@@ -129,14 +129,14 @@ class Package:
         """Remove the folder; it loses its name first, since a half-removed package is none."""
         folders.remove(self.folder)
         folders.release(self.folder)
-        reach("package.dropped")
+        crash_point("package.dropped")
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Leave the folder to recovery: this process is at work on it no longer."""
         folders.release(self.folder)
 
 
-def read_package(folder: FilePath) -> Package:
+def read_package(folder: Path) -> Package:
     """Return the sealed package in `folder`.
 
     Raises:
@@ -153,10 +153,10 @@ def read_package(folder: FilePath) -> Package:
         return Package(
             folder=folder,
             target=Target.from_json(value["target"]),
-            facts=Facts.from_json(value["tables"]),
+            observed=ObservedSchema.from_json(value["tables"]),
             files=tuple(
                 DataFile(
-                    tuple(file["table"]), folder / FilePath(file["name"]).name, file["bytes"], file["sha256"]
+                    tuple(file["table"]), folder / Path(file["name"]).name, file["bytes"], file["sha256"]
                 )
                 for file in value["files"]
             ),
@@ -185,7 +185,7 @@ def manifest_of(package: Package) -> dict[str, Any]:
         "source": package.source,
         "cursor": package.cursor,
         "rekeys": [{"column": rekey.column, "old": rekey.old, "new": rekey.new} for rekey in package.rekeys],
-        "tables": package.facts.to_json(),
+        "tables": package.observed.to_json(),
         "files": [
             {"table": file.table, "name": file.path.name, "bytes": file.bytes, "sha256": file.sha256}
             for file in package.files
@@ -198,7 +198,7 @@ def signature(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(manifest)).hexdigest()
 
 
-def sha256_of(path: FilePath) -> str:
+def sha256_of(path: Path) -> str:
     """Return the hash of a file's content, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

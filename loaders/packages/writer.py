@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from headrace.errors import HeadraceError
 from headrace.loaders.contracts.target import Target
-from headrace.loaders.database.crash_points import reach
-from headrace.loaders.database.shortage import explained, told_of
+from headrace.loaders.database.crash_points import crash_point
+from headrace.loaders.database.shortage import as_shortage, translating_errors
 from headrace.loaders.packages import folders
 from headrace.loaders.packages.folders import PART
 from headrace.loaders.packages.package import (
@@ -30,8 +30,8 @@ from headrace.loaders.packages.package import (
     signature,
 )
 from headrace.loaders.records import Rekey
-from headrace.loaders.schema.observed import Facts, Rejected, Rows
-from headrace.loaders.values.paths import Path, show
+from headrace.loaders.schema.observed import ObservedSchema, Rejected, Rows
+from headrace.loaders.values.paths import RecordPath, show
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,24 +45,24 @@ OPEN_FILES = 64
 class PackageWriter:
     """A package that is being written; a context manager that leaves nothing behind unless it was sealed."""
 
-    store: FilePath
+    store: Path
     target: Target
     source: str
-    facts: Facts = field(default_factory=Facts)
+    observed: ObservedSchema = field(default_factory=ObservedSchema)
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     rejected: int = 0
-    _files: list[tuple[Path, FilePath]] = field(default_factory=list)
-    _numbers: dict[Path, int] = field(default_factory=dict)
-    _parquet: dict[Path, pq.ParquetWriter] = field(default_factory=dict)
-    _folder: FilePath = field(init=False)
+    _files: list[tuple[RecordPath, Path]] = field(default_factory=list)
+    _numbers: dict[RecordPath, int] = field(default_factory=dict)
+    _parquet: dict[RecordPath, pq.ParquetWriter] = field(default_factory=dict)
+    _folder: Path = field(init=False)
 
     def __enter__(self) -> PackageWriter:
         identity = f"{self.started:%Y%m%dT%H%M%S%f}-{os.urandom(4).hex()}"
         self._folder = self.store / f"{identity}{PART}"
         folders.claim(self._folder.with_suffix(""))
-        with explained(self.target.name, self.store):
+        with translating_errors(self.target.name, self.store):
             self._folder.mkdir(parents=True)
-        reach("package.opened")
+        crash_point("package.opened")
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -75,7 +75,7 @@ class PackageWriter:
         if not sealed or error is not None:  # interrupted just after it was sealed: it is recovery's
             folders.release(self._folder.with_suffix(""))
         if error is not None and not isinstance(error, HeadraceError):
-            told = told_of(self.target.name, self.store, error)
+            told = as_shortage(self.target.name, self.store, error)
             if told is not None:
                 raise told from error
 
@@ -85,13 +85,13 @@ class PackageWriter:
             path = self._new_file(table, "jsonl")
             with path.open("wb") as file:
                 file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in table_rows)
-            reach("package.written")
+            crash_point("package.written")
 
     def add_raw(self, lines: bytes) -> None:
         """Keep records as they came, in order: a contract may send some of them to quarantine."""
         with self._opened(RAW, "records.jsonl").open("ab") as file:
             file.write(lines + b"\n")
-        reach("package.written")
+        crash_point("package.written")
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Keep records that cannot land, with the reason."""
@@ -107,9 +107,9 @@ class PackageWriter:
             self.rejected += len(lines)
             with self._opened(REJECTED, "rejected.jsonl").open("ab") as file:
                 file.writelines(lines)
-            reach("package.written")
+            crash_point("package.written")
 
-    def add_tables(self, tables: dict[Path, pa.Table]) -> None:
+    def add_tables(self, tables: dict[RecordPath, pa.Table]) -> None:
         """Write the tables of the columnar lane: into one Parquet file each, as long as the columns stay."""
         import pyarrow.parquet as pq  # here, since a small load never needs it
 
@@ -128,7 +128,7 @@ class PackageWriter:
                 )  # fmt: skip
             self._parquet[table] = writer  # the last, as the one used last
             writer.write_table(data, row_group_size=max(1, data.num_rows))
-            reach("package.written")
+            crash_point("package.written")
 
     def seal(
         self, *, records: int, exact_records: int, cursor: str | None = None, rekeys: Iterable[Rekey] = ()
@@ -142,37 +142,37 @@ class PackageWriter:
             _sync(path)
             files.append(DataFile(table, folder / path.name, path.stat().st_size, sha256_of(path)))
         package = Package(
-            folder, self.target, self.facts, tuple(files), self.started,
+            folder, self.target, self.observed, tuple(files), self.started,
             records, exact_records, self.rejected, self.source, cursor, tuple(rekeys),
         )  # fmt: skip
-        reach("package.synced")
+        crash_point("package.synced")
         manifest = self._folder / MANIFEST
         value = manifest_of(package)
         signed = {**value, "sha256": signature(value)}
         manifest.write_bytes(orjson.dumps(signed, option=orjson.OPT_INDENT_2))
         _sync(manifest)
         _sync(self._folder)
-        reach("package.described")
+        crash_point("package.described")
         self._folder.rename(folder)
-        reach("package.renamed")
+        crash_point("package.renamed")
         _sync(self.store)
-        reach("package.sealed")
+        crash_point("package.sealed")
         return package
 
-    def _opened(self, table: Path, name: str) -> FilePath:
+    def _opened(self, table: RecordPath, name: str) -> Path:
         path = self._folder / name
         if (table, path) not in self._files:
             self._files.append((table, path))
         return path
 
-    def _new_file(self, table: Path, ending: str) -> FilePath:
+    def _new_file(self, table: RecordPath, ending: str) -> Path:
         number = self._numbers.setdefault(table, len(self._numbers))
         path = self._folder / f"{number}-{len(self._files)}.{ending}"
         self._files.append((table, path))
         return path
 
 
-def _sync(path: FilePath) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

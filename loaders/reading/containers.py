@@ -18,7 +18,7 @@ import io
 import itertools
 from collections.abc import AsyncIterable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from headrace.errors import SourceError
@@ -81,7 +81,7 @@ def opened(data: Any) -> Iterator[Opened]:
     >>> list(opened([{"id": 1}, [{"id": 2}, iter([{"id": 3}])]]))
     [{'id': 1}, {'id': 2}, {'id': 3}]
     """
-    if isinstance(data, (str, FilePath)):
+    if isinstance(data, (str, Path)):
         return _files(str(data))
     if isinstance(data, dict):
         return iter([data])
@@ -91,7 +91,7 @@ def opened(data: Any) -> Iterator[Opened]:
 def _open(item: Any) -> Iterator[Opened]:
     if isinstance(item, (dict, str, int, float, Checkpoint, Rekey)) or item is None:
         yield item
-    elif isinstance(item, FilePath):
+    elif isinstance(item, Path):
         yield from _files(str(item))
     elif isinstance(item, (bytes, bytearray, memoryview)):
         yield from _json(io.BytesIO(bytes(item)), "bytes")
@@ -162,12 +162,12 @@ def _files(pattern: str) -> Iterator[Opened]:
         raise SourceError(
             f"{pattern!r} is no file of JSON or Parquet here; load duckdb.sql(\"FROM '{pattern}'\") instead."
         )
-    pattern = str(FilePath(pattern).expanduser())
+    pattern = str(Path(pattern).expanduser())
     # Path.glob takes no absolute pattern
     paths = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
     if not paths:
         raise SourceError(f"No file matches {pattern!r}.")
-    for path in map(FilePath, paths):
+    for path in map(Path, paths):
         if not path.is_file():
             raise SourceError(f"There is no file {str(path)!r}.")
         name = path.name.lower()
@@ -178,7 +178,7 @@ def _files(pattern: str) -> Iterator[Opened]:
                 yield from _json(file, path.name)
 
 
-def _parquet(path: FilePath) -> Iterator[ArrowRows]:
+def _parquet(path: Path) -> Iterator[ArrowRows]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -190,7 +190,7 @@ def _parquet(path: FilePath) -> Iterator[ArrowRows]:
         raise SourceError(f"{path.name} is no Parquet file: {error}") from error
 
 
-def _decompressed(path: FilePath) -> IO[bytes]:
+def _decompressed(path: Path) -> IO[bytes]:
     """Open a file by what its first bytes say, not by its name."""
     with path.open("rb") as file:
         magic = file.read(4)

@@ -15,9 +15,9 @@ from headrace.loaders.reading.containers import ArrowRows, RawLines, Whole, open
 from headrace.loaders.reading.lines import Gathered, LineEncoder
 from headrace.loaders.reading.nesting import read_line
 from headrace.loaders.reading.parts import Enter, Leave, Pace, Partitions, plain
-from headrace.loaders.reading.patience import is_temporary, within
+from headrace.loaders.reading.patience import is_temporary, with_timeout
 from headrace.loaders.records import Checkpoint, Rekey
-from headrace.loaders.values.paths import Path, parse_hint
+from headrace.loaders.values.paths import RecordPath, parse_hint
 
 _REPORT_EVERY = 1000
 _GATHERED = 1 << 18
@@ -73,7 +73,7 @@ class Intake:
     has_cursor: bool = False
     lines: list[tuple[int, str, int]] = field(default_factory=list)
     ended: bool = False
-    _steps: Path = ()  # to the cursor column
+    _steps: RecordPath = ()  # to the cursor column
     _safe: Any = None  # the cursor that covers all that was read and nothing after it
     _last: Any = None  # the cursor column's value in the last record
     _rose: bool = False  # whether it is greater than the one before
@@ -121,7 +121,7 @@ class Intake:
         """
         items = opened(stream)
         if self.pace.timeout is not None:
-            items = within(self.pace.timeout, items)
+            items = with_timeout(self.pace.timeout, items)
         gathered, is_plain = Gathered(self.encoder), self.cursor_column is None
         try:
             for item in items:

@@ -26,7 +26,7 @@ from headrace.loaders.values.marks import (
     read_mark,
     rebuilt,
 )
-from headrace.loaders.values.paths import Path
+from headrace.loaders.values.paths import RecordPath
 
 _OPTIONS = (
     orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -49,8 +49,8 @@ class LineEncoder:
 
     def __init__(
         self,
-        json_paths: Iterable[Path] = (),
-        nested_paths: Iterable[Path] = (),
+        json_paths: Iterable[RecordPath] = (),
+        nested_paths: Iterable[RecordPath] = (),
         max_nesting: int | None = None,
         *,
         canonical: bool = False,
@@ -195,7 +195,7 @@ def _may_hold_nan(record: Any) -> bool:
     return any(written.find(last) >= 0 for last in _LAST_BYTES) and _NOT_FINITE.search(written) is not None
 
 
-def _edited(record: Any, path: Path, edit: Callable[[Any], Any]) -> Any:
+def _edited(record: Any, path: RecordPath, edit: Callable[[Any], Any]) -> Any:
     """Return `record` with the value at `path` edited; the caller's dicts stay as they are."""
     if not path:
         return edit(record)

@@ -42,7 +42,7 @@ def is_temporary(error: BaseException) -> bool:
     return False
 
 
-def within(seconds: float, items: Iterator[Any]) -> Iterator[Any]:
+def with_timeout(seconds: float, items: Iterator[Any]) -> Iterator[Any]:
     """Yield `items`, each of which may take so many seconds.
 
     They are made in a thread of their own, one when it is asked for: a thread that hangs can be left, and
@@ -51,7 +51,7 @@ def within(seconds: float, items: Iterator[Any]) -> Iterator[Any]:
     Raises:
         TimeoutError: An item took longer.
 
-    >>> list(within(5, iter([1, 2])))
+    >>> list(with_timeout(5, iter([1, 2])))
     [1, 2]
     """
     asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -95,7 +95,7 @@ def within(seconds: float, items: Iterator[Any]) -> Iterator[Any]:
             worker.join()
 
 
-def moving(name: str, pages: Iterator[Any]) -> Iterator[Any]:
+def refuse_stuck_pages(name: str, pages: Iterator[Any]) -> Iterator[Any]:
     """Yield `pages`, unless one and the same comes time and again.
 
     Lists of records with keys are meant: a source that pages is at fault where it repeats one. Circles of

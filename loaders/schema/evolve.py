@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from headrace.loaders.schema.known import Column, RootSchema, Table
-from headrace.loaders.schema.observed import Fact, Facts, TableFacts
+from headrace.loaders.schema.observed import ObservedColumn, ObservedSchema, ObservedTable
 from headrace.loaders.values.casts import fits
 from headrace.loaders.values.kinds import CLEAR, MENTIONS, NESTED, NULL, STRINGS, accepts, rank, spec
-from headrace.loaders.values.paths import RESERVED, Path, column_name, distinct, table_name
+from headrace.loaders.values.paths import RESERVED, RecordPath, column_name, distinct, table_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class WidenColumn:
 
 Change = CreateTable | AddColumn | WidenColumn
 
-Misfits = frozenset[tuple[Path, str]]
+Misfits = frozenset[tuple[RecordPath, str]]
 """File columns, by table and name, with a value that is not the same value in its declared type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FileColumn:
     """A file column that feeds a column of a table.
 
     Attributes:
@@ -77,9 +77,9 @@ class TablePlan:
     """
 
     table: Table
-    sources: dict[str, tuple[Source, ...]]
+    sources: dict[str, tuple[FileColumn, ...]]
     file_columns: dict[str, str]
-    cleared: tuple[tuple[Path, str], ...]
+    cleared: tuple[tuple[RecordPath, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class Plan:
 def plan(
     root: str,
     schema: RootSchema,
-    facts: Facts,
-    hints: dict[Path, str],
+    observed: ObservedSchema,
+    hints: dict[RecordPath, str],
     misfits: Misfits = frozenset(),
     naming: str = "snake_case",
 ) -> Plan:
@@ -107,14 +107,14 @@ def plan(
     Args:
         root: The root table's name.
         schema: What is there.
-        facts: What the package holds.
+        observed: What the package holds.
         hints: Declared types, by path from the record's root.
         misfits: File columns with values that their declared column does not take.
         naming: How keys become names; see `names.NAMINGS`.
     """
     changes: list[Change] = []
-    plans: dict[Path, TablePlan] = {}
-    nested, every = schema.nested(), _with_hinted_tables(facts, hints).tables
+    plans: dict[RecordPath, TablePlan] = {}
+    nested, every = schema.nested(), _with_hinted_tables(observed, hints).tables
     names = _table_names(root, schema, every, naming)
     for found in every.values():
         parent = None if found.parent is None else names[found.parent]
@@ -122,14 +122,17 @@ def plan(
         hinted = _hints_of(found.path, hints)
         refused = {name for table, name in misfits if table == found.path}
         old = have or Table(names[found.path], found.path, parent)
-        want, sources = _columns(old, _by_path(found, hinted, nested), hinted, refused, naming, found.came)
+        wanted = _by_path(found, hinted, nested)
+        want, sources = _columns(old, wanted, hinted, refused, naming, found.first_place)
         changes.extend([CreateTable(want)] if have is None else _diff(have, want))
-        cleared = tuple((fact.path, fact.id) for fact in found.facts.values() if fact.kind in MENTIONS)
+        cleared = tuple((fact.path, fact.id) for fact in found.observed.values() if fact.kind in MENTIONS)
         plans[found.path] = TablePlan(want, sources, found.file_columns(), cleared)
     return Plan(tuple(changes), tuple(plans.values()))
 
 
-def _table_names(root: str, schema: RootSchema, paths: Iterable[Path], naming: str) -> dict[Path, str]:
+def _table_names(
+    root: str, schema: RootSchema, paths: Iterable[RecordPath], naming: str
+) -> dict[RecordPath, str]:
     names = {path: table.name for path, table in schema.tables.items()}
     taken = set(schema.taken)
     for path in (path for path in paths if path not in names):
@@ -138,13 +141,15 @@ def _table_names(root: str, schema: RootSchema, paths: Iterable[Path], naming: s
     return names
 
 
-def questions(schema: RootSchema, facts: Facts, hints: dict[Path, str]) -> list[tuple[Path, Fact, str]]:
+def questions(
+    schema: RootSchema, observed: ObservedSchema, hints: dict[RecordPath, str]
+) -> list[tuple[RecordPath, ObservedColumn, str]]:
     """Return the file columns that may fit a declared type, with the type: their values tell."""
     asked = []
-    for found in facts.tables.values():
+    for found in observed.tables.values():
         table = schema.tables.get(found.path)
         hinted = _hints_of(found.path, hints)
-        for fact in found.facts.values():
+        for fact in found.observed.values():
             slots = table.at(fact.path) if table else []
             declared = slots[0].declared if slots else hinted.get(fact.path)
             if declared and _may_fit(fact.kind, declared):
@@ -174,25 +179,25 @@ def describe(change: Change) -> str:
 
 def _columns(
     table: Table,
-    paths: dict[Path, dict[str, str]],
-    hints: dict[Path, str],
+    paths: dict[RecordPath, dict[str, str]],
+    hints: dict[RecordPath, str],
     refused: Collection[str],
     naming: str,
-    came: Callable[[Path], float],
-) -> tuple[Table, dict[str, tuple[Source, ...]]]:
+    came: Callable[[RecordPath], float],
+) -> tuple[Table, dict[str, tuple[FileColumn, ...]]]:
     """Return the table with room for everything found, and which file columns feed which column."""
     columns = {column.name: column for column in table.columns}
     taken = {name.lower() for name in columns} | set(RESERVED)
     # Of two paths that wish for one name, the one that came first gets it.
-    names: dict[Path, str] = {}
+    names: dict[RecordPath, str] = {}
     for path in sorted((path for path in paths if not table.at(path)), key=came):
         wished = column_name(path, naming)
         names[path] = wished if path[:1] == (None,) else distinct(wished, taken)
         taken.add(names[path].lower())
-    sources: dict[str, list[Source]] = {}
-    for path, facts in paths.items():
+    sources: dict[str, list[FileColumn]] = {}
+    for path, observed in paths.items():
         slots = table.at(path) or [Column(names[path], path, frozenset(), hints.get(path))]
-        for at, source in _placed(slots, facts, taken, refused):
+        for at, source in _placed(slots, observed, taken, refused):
             sources.setdefault(slots[at].name, []).append(source)
         columns.update((slot.name, slot) for slot in slots)
     return replace(table, columns=tuple(columns.values())), {
@@ -201,18 +206,18 @@ def _columns(
 
 
 def _placed(
-    slots: list[Column], facts: dict[str, str], taken: set[str], refused: Collection[str]
-) -> list[tuple[int, Source]]:
+    slots: list[Column], observed: dict[str, str], taken: set[str], refused: Collection[str]
+) -> list[tuple[int, FileColumn]]:
     """Give every kind a slot, growing `slots` where none fits; return which slot gets what."""
-    placed: list[tuple[int, Source]] = []
+    placed: list[tuple[int, FileColumn]] = []
     declared = slots[0].declared
     for kind, stands_for in sorted(
-        _standing(slots, facts).items(), key=lambda pair: (rank(pair[1]), pair[0])
+        _standing(slots, observed).items(), key=lambda pair: (rank(pair[1]), pair[0])
     ):
         take = "all"
         if declared and _may_fit(stands_for, declared):
-            placed.append((0, Source(facts[kind], kind, "fit", declared)))
-            if facts[kind] not in refused:
+            placed.append((0, FileColumn(observed[kind], kind, "fit", declared)))
+            if observed[kind] not in refused:
                 continue
             take = "misfit"
         at = _slot_for(slots, stands_for)
@@ -222,7 +227,7 @@ def _placed(
             slots.append(Column(name, slots[0].path, frozenset(), variant=True))
             at = len(slots) - 1
         slots[at] = replace(slots[at], kinds=slots[at].kinds | {stands_for})
-        placed.append((at, Source(facts[kind], kind, take, declared or "")))
+        placed.append((at, FileColumn(observed[kind], kind, take, declared or "")))
     return placed
 
 
@@ -248,15 +253,15 @@ def _slot_for(slots: list[Column], kind: str) -> int | None:
 
 
 def _by_path(
-    found: TableFacts, hints: dict[Path, str], nested: Collection[Path]
-) -> dict[Path, dict[str, str]]:
+    found: ObservedTable, hints: dict[RecordPath, str], nested: Collection[RecordPath]
+) -> dict[RecordPath, dict[str, str]]:
     """Return the file columns of each path by kind; hinted paths come first, found or not.
 
     A path that is only ever null gets a column too, unless it is where dicts or lists are.
     """
-    paths: dict[Path, dict[str, str]] = {path: {} for path in hints}
-    for fact in found.facts.values():
-        is_nested = (fact.path, NESTED) in found.facts or (*found.path, *fact.path) in nested
+    paths: dict[RecordPath, dict[str, str]] = {path: {} for path in hints}
+    for fact in found.observed.values():
+        is_nested = (fact.path, NESTED) in found.observed or (*found.path, *fact.path) in nested
         if fact.kind in (NULL, CLEAR) and not is_nested:
             paths.setdefault(fact.path, {})
         elif fact.kind not in (NULL, NESTED, *MENTIONS):
@@ -264,12 +269,12 @@ def _by_path(
     return paths
 
 
-def _hints_of(table: Path, hints: dict[Path, str]) -> dict[Path, str]:
+def _hints_of(table: RecordPath, hints: dict[RecordPath, str]) -> dict[RecordPath, str]:
     """Return the hints for the columns of one table, by their path within it."""
     return {path[len(table) :]: type_ for path, type_ in hints.items() if _table_of(path) == table}
 
 
-def _table_of(path: Path) -> Path:
+def _table_of(path: RecordPath) -> RecordPath:
     """Return the path of the table in which a value at `path` lands: up to its last step into a list."""
     if path[:1] == (None,):
         return ()
@@ -277,15 +282,15 @@ def _table_of(path: Path) -> Path:
     return path[:after_last_list]
 
 
-def _with_hinted_tables(facts: Facts, hints: dict[Path, str]) -> Facts:
+def _with_hinted_tables(observed: ObservedSchema, hints: dict[RecordPath, str]) -> ObservedSchema:
     """Return the facts with a table, empty if need be, for every hinted path."""
-    tables = dict(facts.tables)
+    tables = dict(observed.tables)
     for path in hints:
         table = _table_of(path)
         parents = [table[: at + 1] for at, step in enumerate(table) if step is None]
         for parent, child in zip([(), *parents], parents, strict=False):
-            tables.setdefault(child, TableFacts(child, parent))
-    return Facts(tables)
+            tables.setdefault(child, ObservedTable(child, parent))
+    return ObservedSchema(tables)
 
 
 def _diff(have: Table, want: Table) -> Iterable[Change]:

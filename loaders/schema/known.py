@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from headrace.loaders.values.kinds import sql_type
-from headrace.loaders.values.paths import SYSTEM_COLUMNS, Path
+from headrace.loaders.values.paths import SYSTEM_COLUMNS, RecordPath
 
 # Columns that a table has for its disposition. None as the first step: no record has such a path.
-VALID_FROM: Path = (None, "valid_from")
-VALID_TO: Path = (None, "valid_to")
-HASH: Path = (None, "hash")
-VERSIONED: dict[Path, str] = {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", HASH: "BIGINT"}
+VALID_FROM: RecordPath = (None, "valid_from")
+VALID_TO: RecordPath = (None, "valid_to")
+HASH: RecordPath = (None, "hash")
+VERSIONED: dict[RecordPath, str] = {VALID_FROM: "TIMESTAMP", VALID_TO: "TIMESTAMP", HASH: "BIGINT"}
 """The columns of a table that keeps versions, `scd2`, with their types."""
 
 _WHOLE = ("BIGINT", "HUGEINT")
@@ -32,7 +32,7 @@ class Column:
     """
 
     name: str
-    path: Path
+    path: RecordPath
     kinds: frozenset[str]
     declared: str | None = None
     variant: bool = False
@@ -55,7 +55,7 @@ class Table:
     """
 
     name: str
-    path: Path
+    path: RecordPath
     parent: str | None
     columns: tuple[Column, ...] = ()
 
@@ -64,7 +64,7 @@ class Table:
         """The system columns with their types."""
         return _ROOT_SYSTEM if self.parent is None else _CHILD_SYSTEM
 
-    def at(self, path: Path) -> list[Column]:
+    def at(self, path: RecordPath) -> list[Column]:
         """Return the columns that hold the values at `path`, the one with the plain name first."""
         return sorted((column for column in self.columns if column.path == path), key=lambda c: c.variant)
 
@@ -78,10 +78,10 @@ class RootSchema:
         taken: Every table name in the schema of the warehouse, in lower case.
     """
 
-    tables: dict[Path, Table] = field(default_factory=dict)
+    tables: dict[RecordPath, Table] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
 
-    def nested(self) -> set[Path]:
+    def nested(self) -> set[RecordPath]:
         """Return the paths, from the record's root, at which there are dicts or lists."""
         lists = {table.path[:-1] for table in self.tables.values() if table.path}
         dicts = {
@@ -92,7 +92,7 @@ class RootSchema:
         }
         return lists | dicts
 
-    def maps(self) -> set[Path]:
+    def maps(self) -> set[RecordPath]:
         """Return the paths, from the record's root, whose dicts an earlier load came to keep as JSON."""
         return {
             (*table.path, *column.path)
@@ -101,7 +101,7 @@ class RootSchema:
             if column.kinds == {"json"} and column.declared is None
         }
 
-    def telling(self, *, frozen: bool) -> set[Path]:
+    def number_sensitive_paths(self, *, frozen: bool) -> set[RecordPath]:
         """Return the paths, from the record's root, where it matters whether JSON has 1 or 1.0.
 
         Args:
@@ -114,7 +114,7 @@ class RootSchema:
             if column.declared == "VARCHAR" or (frozen and not column.declared and column.type in _WHOLE)
         }
 
-    def times(self) -> set[tuple[Path, Path]]:
+    def times(self) -> set[tuple[RecordPath, RecordPath]]:
         """Return the paths (of a table, within it) that have a column of times."""
         return {
             (table.path, column.path)

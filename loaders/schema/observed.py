@@ -1,8 +1,8 @@
-"""Facts: which tables, columns and kinds a stream of records turned out to hold.
+"""ObservedSchema: which tables, columns and kinds a stream of records turned out to hold.
 
-Both lanes of shredding write into one `Facts`; the manifest of a package is its sealed form. A column of a
-package's file holds one kind of one path and is called `c0`, `c1`…, so that no name of the source meets
-SQL before the plan has given it an identifier.
+Both lanes of shredding write into one `ObservedSchema`; the manifest of a package is its sealed form. A
+column of a package's file holds one kind of one path and is called `c0`, `c1`…, so that no name of the
+source meets SQL before the plan has given it an identifier.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.loaders.values.kinds import NESTED, NULL
-from headrace.loaders.values.paths import Path
+from headrace.loaders.values.paths import RecordPath
 
 POSITION = {"i": "BIGINT", "p": "BIGINT", "r": "BIGINT", "n": "BIGINT"}
 """Columns of every file: own ordinal, parent's, root record's, index in the list. Roots have `i` only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class ObservedColumn:
     """One column of a package's files.
 
     Attributes:
@@ -28,12 +28,12 @@ class Fact:
     """
 
     id: str
-    path: Path
+    path: RecordPath
     kind: str
 
 
 @dataclass(slots=True)
-class TableFacts:
+class ObservedTable:
     """What is known of one table while records are read.
 
     Attributes:
@@ -45,18 +45,18 @@ class TableFacts:
         first: The place of the first value at each path: which of two came first.
     """
 
-    path: Path
-    parent: Path | None
+    path: RecordPath
+    parent: RecordPath | None
     rows: int = 0
     columns: int = 0
-    facts: dict[tuple[Path, str], Fact] = field(default_factory=dict)
-    first: dict[Path, int] = field(default_factory=dict)
+    observed: dict[tuple[RecordPath, str], ObservedColumn] = field(default_factory=dict)
+    first: dict[RecordPath, int] = field(default_factory=dict)
 
-    def came(self, path: Path) -> float:
+    def first_place(self, path: RecordPath) -> float:
         """Return the place of the first value at `path`; after all others if there is none."""
         return self.first.get(path, float("inf"))
 
-    def column(self, path: Path, kind: str, place: int | None = None) -> str:
+    def column(self, path: RecordPath, kind: str, place: int | None = None) -> str:
         """Return the name in the files of the column for this path and kind, new if need be.
 
         Args:
@@ -67,17 +67,17 @@ class TableFacts:
         key = (path, kind)
         if place is not None and place < self.first.get(path, place + 1):
             self.first[path] = place
-        found = self.facts.get(key)
+        found = self.observed.get(key)
         if found is None:
             name = ""
             if kind not in (NULL, NESTED):
                 name, self.columns = f"c{self.columns}", self.columns + 1
-            found = self.facts[key] = Fact(name, path, kind)
+            found = self.observed[key] = ObservedColumn(name, path, kind)
         return found.id
 
     def file_columns(self) -> dict[str, str]:
         """Return the kind of each column that the files may have, by its name there."""
-        return {fact.id: fact.kind for fact in self.facts.values() if fact.id}
+        return {fact.id: fact.kind for fact in self.observed.values() if fact.id}
 
 
 def place(record: int, position: int) -> int:
@@ -86,20 +86,20 @@ def place(record: int, position: int) -> int:
 
 
 @dataclass(slots=True)
-class Facts:
+class ObservedSchema:
     """The tables of a stream, by path, parents first."""
 
-    tables: dict[Path, TableFacts] = field(default_factory=lambda: {(): TableFacts((), None)})
+    tables: dict[RecordPath, ObservedTable] = field(default_factory=lambda: {(): ObservedTable((), None)})
 
     @property
-    def root(self) -> TableFacts:
+    def root(self) -> ObservedTable:
         return self.tables[()]
 
-    def table(self, path: Path, parent: Path) -> TableFacts:
+    def table(self, path: RecordPath, parent: RecordPath) -> ObservedTable:
         """Return the facts of the child table at `path`, new if need be."""
         found = self.tables.get(path)
         if found is None:
-            found = self.tables[path] = TableFacts(path, parent)
+            found = self.tables[path] = ObservedTable(path, parent)
         return found
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -108,27 +108,27 @@ class Facts:
                 "path": table.path,
                 "parent": table.parent,
                 "rows": table.rows,
-                "columns": [[fact.id, fact.path, fact.kind] for fact in table.facts.values()],
+                "columns": [[fact.id, fact.path, fact.kind] for fact in table.observed.values()],
                 "first": list(table.first.items()),
             }
             for table in self.tables.values()
         ]
 
     @classmethod
-    def from_json(cls, tables: list[dict[str, Any]]) -> Facts:
-        facts = cls({})
+    def from_json(cls, tables: list[dict[str, Any]]) -> ObservedSchema:
+        observed = cls({})
         for entry in tables:
             parent = None if entry["parent"] is None else tuple(entry["parent"])
-            table = TableFacts(tuple(entry["path"]), parent, entry["rows"])
+            table = ObservedTable(tuple(entry["path"]), parent, entry["rows"])
             table.first = {tuple(path): first for path, first in entry["first"]}
             for name, path, kind in entry["columns"]:
-                table.facts[tuple(path), kind] = Fact(name, tuple(path), kind)
+                table.observed[tuple(path), kind] = ObservedColumn(name, tuple(path), kind)
                 table.columns += bool(name)
-            facts.tables[table.path] = table
-        return facts
+            observed.tables[table.path] = table
+        return observed
 
 
-Rows = dict[Path, list[dict[str, Any]]]
+Rows = dict[RecordPath, list[dict[str, Any]]]
 """Rows by table: each a dict from the file's column names, ready to be written as JSON lines."""
 
 
@@ -146,6 +146,6 @@ class Rejected:
 
     ordinal: int
     line: bytes
-    path: Path
+    path: RecordPath
     rule: str
     reason: str

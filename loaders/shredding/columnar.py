@@ -18,16 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.loaders.reading.arrow import native_kind
-from headrace.loaders.schema.observed import Facts, TableFacts, place
+from headrace.loaders.schema.observed import ObservedSchema, ObservedTable, place
 from headrace.loaders.shredding.block_reader import Parsed
 from headrace.loaders.shredding.exact import content_hash
 from headrace.loaders.values.infer import ISO_PATTERNS, string_kind
 from headrace.loaders.values.kinds import MENTIONS, NESTED, NULL, SAFE_INT, spec
 from headrace.loaders.values.marks import is_mark, user_key
-from headrace.loaders.values.paths import Path, find_key, parse_hint
+from headrace.loaders.values.paths import RecordPath, find_key, parse_hint
 
-Tables = dict[Path, pa.Table]
-Watched = Collection[tuple[Path, Path]]
+Tables = dict[RecordPath, pa.Table]
+Watched = Collection[tuple[RecordPath, RecordPath]]
 """Paths (of a table, within it) that are times in the warehouse already: there each string counts."""
 
 _STORED = {"DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
@@ -37,21 +37,21 @@ class ColumnarShredder:
     """Shreds what the reader has parsed, block after block."""
 
     def __init__(
-        self, facts: Facts, watched: Watched = (), telling: Collection[Path] = (),
-        required: Sequence[str] = (), *, hashed: bool = False,
+        self, observed: ObservedSchema, watched: Watched = (),
+        number_sensitive_paths: Collection[RecordPath] = (), required: Sequence[str] = (), *, hashed: bool = False,
     ) -> None:  # fmt: skip
         """Say what is known and needed.
 
         Args:
-            facts: Learns the tables, columns and kinds that turn up.
+            observed: Learns the tables, columns and kinds that turn up.
             watched: Where each string counts.
-            telling: Paths, from the record's root, where it matters whether JSON has 1 or 1.0.
+            number_sensitive_paths: Paths, from the record's root, where it matters whether JSON has 1 or 1.0.
             required: Keys, or columns by their names, in which every record needs a value.
             hashed: Whether the rows of the root table get the hash of their line, `h`.
         """
-        self._facts = facts
+        self._facts = observed
         self._watched = frozenset(watched)
-        self._telling = telling
+        self._number_sensitive = number_sensitive_paths
         self._required = required
         self._hashed = hashed
 
@@ -83,7 +83,7 @@ class ColumnarShredder:
     def unfit(self, parsed: pa.Table) -> list[int]:
         """Return the positions of the rows of JSON that the exact lane has to take."""
         unfit = set(self.without_key(parsed))
-        for path in self._telling:
+        for path in self._number_sensitive:
             unfit.update(_whole_fractions(parsed, path))
         return sorted(unfit)
 
@@ -104,8 +104,8 @@ class ColumnarShredder:
 class _Block:
     """One parsed block on its way to flat tables."""
 
-    def __init__(self, facts: Facts, watched: frozenset[tuple[Path, Path]]) -> None:
-        self._facts = facts
+    def __init__(self, observed: ObservedSchema, watched: frozenset[tuple[RecordPath, RecordPath]]) -> None:
+        self._facts = observed
         self._watched = watched
         self._tables: Tables = {}
         self._position = 0
@@ -120,7 +120,8 @@ class _Block:
         return self._tables
 
     def _field(
-        self, table: TableFacts, columns: dict[str, pa.Array], path: Path, name: str, array: pa.Array,
+        self, table: ObservedTable, columns: dict[str, pa.Array], path: RecordPath,
+        name: str, array: pa.Array,
         ordinals: np.ndarray, roots: np.ndarray,
     ) -> None:  # fmt: skip
         if is_mark(name):
@@ -129,7 +130,7 @@ class _Block:
             self._value(table, columns, (*path, user_key(name)), array, ordinals, roots)
 
     def _value(
-        self, table: TableFacts, columns: dict[str, pa.Array], path: Path, array: pa.Array,
+        self, table: ObservedTable, columns: dict[str, pa.Array], path: RecordPath, array: pa.Array,
         ordinals: np.ndarray, roots: np.ndarray,
     ) -> None:  # fmt: skip
         if pa.types.is_struct(array.type):
@@ -147,7 +148,7 @@ class _Block:
                 columns[table.column(path, kind, self._first(table, path, values, roots))] = values
 
     def _items(
-        self, table: TableFacts, path: Path, array: pa.Array, ordinals: np.ndarray, roots: np.ndarray
+        self, table: ObservedTable, path: RecordPath, array: pa.Array, ordinals: np.ndarray, roots: np.ndarray
     ) -> None:
         """Put the items of a list column into a child table of their own."""
         items = array.flatten()
@@ -168,14 +169,17 @@ class _Block:
         self._tables[child.path] = pa.table(columns)
 
     def _marked(
-        self, table: TableFacts, columns: dict[str, pa.Array], path: Path, kind: str, texts: pa.Array,
+        self, table: ObservedTable, columns: dict[str, pa.Array], path: RecordPath,
+        kind: str, texts: pa.Array,
         roots: np.ndarray,
     ) -> None:  # fmt: skip
         if texts.null_count < len(texts):
             stored = _STORED.get(spec(kind).stored, pa.string())
             columns[table.column(path, kind, self._first(table, path, texts, roots))] = pc.cast(texts, stored)
 
-    def _first(self, table: TableFacts, path: Path, values: pa.Array, roots: np.ndarray) -> int | None:
+    def _first(
+        self, table: ObservedTable, path: RecordPath, values: pa.Array, roots: np.ndarray
+    ) -> int | None:
         """Return the place of the first value, where that is not known yet: blocks come in order."""
         self._position += 1
         if path in table.first:
@@ -240,7 +244,7 @@ def _apart(array: pa.Array, masks: dict[str, pa.Array]) -> list[tuple[str, pa.Ar
     return [(kind, part) for kind, part in parts if part.null_count < len(part)]
 
 
-def _at(parsed: pa.Table, path: Path) -> pa.Array | None:
+def _at(parsed: pa.Table, path: RecordPath) -> pa.Array | None:
     """Return the values at a path of dict keys, a marked value with its text; None if no row has one."""
     columns = {
         user_key(name): column for name, column in zip(parsed.column_names, parsed.columns, strict=True)
@@ -262,7 +266,7 @@ def _at(parsed: pa.Table, path: Path) -> pa.Array | None:
     return column if is_value else None
 
 
-def _whole_fractions(parsed: pa.Table, path: Path) -> list[int]:
+def _whole_fractions(parsed: pa.Table, path: RecordPath) -> list[int]:
     """Return the positions of the rows with a 1 or 1.0 at a path, where these were read as one."""
     arrays = dict(zip(parsed.column_names, map(_one_chunk, parsed.columns), strict=True))
     rows = np.arange(parsed.num_rows)

@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from headrace.loaders.schema.observed import Facts, Rejected, Rows, TableFacts, place
+from headrace.loaders.schema.observed import ObservedSchema, ObservedTable, Rejected, Rows, place
 from headrace.loaders.values.infer import scalar
 from headrace.loaders.values.kinds import MENTIONS, NESTED, NULL
 from headrace.loaders.values.marks import exact_json, read_mark, user_key
-from headrace.loaders.values.paths import Path, find_key, parse_hint
+from headrace.loaders.values.paths import RecordPath, find_key, parse_hint
 
 
 class BadLine(ValueError):
@@ -31,25 +31,29 @@ class BadLine(ValueError):
 
 
 def shred_lines(
-    lines: Iterable[tuple[int, bytes]], facts: Facts, required: Sequence[str] = (), *, hashed: bool = False
+    lines: Iterable[tuple[int, bytes]],
+    observed: ObservedSchema,
+    required: Sequence[str] = (),
+    *,
+    hashed: bool = False,
 ) -> tuple[Rows, list[Rejected]]:
     """Return the rows of every table for `lines`, and the records that cannot land.
 
     Args:
         lines: Pairs of a record's ordinal, counted from 0 over the load, and its JSON.
-        facts: Learns the tables, columns and kinds that turn up.
+        observed: Learns the tables, columns and kinds that turn up.
         required: Keys, or columns by their names, in which every record needs a value.
         hashed: Whether the rows of the root table get the hash of their line, `h`.
 
     Raises:
         BadLine: A line is no JSON.
 
-    >>> facts = Facts()
+    >>> facts = ObservedSchema()
     >>> rows, rejected = shred_lines([(0, b'{"id":7,"tags":["a"]}')], facts)
     >>> rows[("tags", None)]
     [{'i': 0, 'p': 0, 'r': 0, 'n': 0, 'c0': 'a'}]
     """
-    shredder = _Shredder(facts)
+    shredder = _Shredder(observed)
     rejected = []
     for ordinal, line in lines:
         try:
@@ -79,7 +83,7 @@ def has_value(record: Any, name: str) -> bool:
     return any(_is_value(_at(record, path)) for path in (parse_hint(name), tuple(name.split("__"))))
 
 
-def _at(record: Any, path: Path) -> Any:
+def _at(record: Any, path: RecordPath) -> Any:
     for step in path:
         key = find_key(record, step) if isinstance(record, dict) and step is not None else None
         record = None if key is None else record[key]
@@ -94,8 +98,8 @@ def _is_value(value: Any) -> bool:
 
 
 class _Shredder:
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, observed: ObservedSchema) -> None:
+        self.observed = observed
         self.rows: Rows = defaultdict(list)
         self._position = 0
 
@@ -103,9 +107,11 @@ class _Shredder:
         self._position = 0
         row = {"i": ordinal} if content is None else {"i": ordinal, "h": content}
         self.rows[()].append(row)
-        self._value(row, self.facts.root, (), value, ordinal)
+        self._value(row, self.observed.root, (), value, ordinal)
 
-    def _value(self, row: dict[str, Any], table: TableFacts, path: Path, value: Any, root: int) -> None:
+    def _value(
+        self, row: dict[str, Any], table: ObservedTable, path: RecordPath, value: Any, root: int
+    ) -> None:
         """Put `value`, which stands at `path` of `table`, into `row` or into child tables."""
         if isinstance(value, dict):
             mark = read_mark(value)
@@ -128,11 +134,11 @@ class _Shredder:
         row[table.column(path, kind, place(root, self._position))] = kept
 
     def _children(
-        self, row: dict[str, Any], table: TableFacts, path: Path, items: list[Any], root: int
+        self, row: dict[str, Any], table: ObservedTable, path: RecordPath, items: list[Any], root: int
     ) -> None:
         if not items:
             return
-        child = self.facts.table((*table.path, *path, None), table.path)
+        child = self.observed.table((*table.path, *path, None), table.path)
         rows = self.rows[child.path]
         for index, item in enumerate(items):
             child_row = {"i": child.rows, "p": row["i"], "r": root, "n": index}

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from headrace.loaders.values.marks import MARK, exact_json, is_mark, json_text, marked, user_key
-from headrace.loaders.values.paths import Path
+from headrace.loaders.values.paths import RecordPath
 
 MOST_KEYS = 1000
 EXTRA = "_extra"
@@ -28,7 +28,7 @@ _SAMPLE = 1 << 18
 _PARTS = 16
 """Bytes of a block that are looked at, and in how many pieces."""
 
-Keys = dict[Path, dict[str, None]]
+Keys = dict[RecordPath, dict[str, None]]
 """The keys of each dict, by the dict's path, in the order in which they came."""
 
 # Takes every string whole, key or not, so that no search begins inside of one; a run of plain characters
@@ -39,7 +39,7 @@ _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?')
 class KeyLimit:
     """Folds dicts that turned out to be maps; remembers them for the blocks that follow."""
 
-    def __init__(self, folded: Iterable[Path] = ()) -> None:
+    def __init__(self, folded: Iterable[RecordPath] = ()) -> None:
         self.folded = set(folded)
         self._root_is_full = False
         self._seen: Counter[bytes] = Counter()
@@ -79,7 +79,7 @@ class KeyLimit:
         most = max(map(len, known.values()), default=0)
         return most + estimated(new, is_whole=is_whole) > MOST_KEYS
 
-    def _folded(self, value: Any, path: Path, kept: frozenset[str] | None) -> Any:
+    def _folded(self, value: Any, path: RecordPath, kept: frozenset[str] | None) -> Any:
         if isinstance(value, list):
             return [self._folded(item, (*path, None), None) for item in value]
         if isinstance(value, (int, float, Decimal)):
@@ -99,7 +99,7 @@ class KeyLimit:
         return whole
 
 
-def keys_of(paths: Iterable[Path]) -> Keys:
+def keys_of(paths: Iterable[RecordPath]) -> Keys:
     """Return the keys of each dict on the way to some values.
 
     >>> keys_of([("user", "id"), ("items", None, "sku")])
@@ -146,7 +146,7 @@ def _sample(text: bytes) -> tuple[list[bytes], bool]:
     return lines, False
 
 
-def _count(value: Any, path: Path, keys: dict[Path, dict[str, None]]) -> None:
+def _count(value: Any, path: RecordPath, keys: dict[RecordPath, dict[str, None]]) -> None:
     """Note every key of every dict, by the dict's path; stop counting below one that is a map already."""
     if isinstance(value, list):
         for item in value:

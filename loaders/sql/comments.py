@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from headrace.loaders.contracts.target import Target
 from headrace.loaders.database.quoting import ident, literal
 from headrace.loaders.schema.evolve import Plan
-from headrace.loaders.values.paths import Path, parse_hint
+from headrace.loaders.values.paths import RecordPath, parse_hint
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,7 +55,7 @@ def statements(schema: str, texts: Comments, have: Comments) -> list[str]:
     ]
 
 
-def _texts(target: Target) -> Mapping[Path, str]:
+def _texts(target: Target) -> Mapping[RecordPath, str]:
     """Return each path's description with its tags in brackets."""
     paths = dict.fromkeys([*target.descriptions, *target.tags])
     texts = {}

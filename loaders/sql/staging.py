@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from headrace.loaders.database.quoting import ident, literal
 from headrace.loaders.packages.package import DataFile
-from headrace.loaders.schema.evolve import AddColumn, Change, CreateTable, Source, TablePlan
+from headrace.loaders.schema.evolve import AddColumn, Change, CreateTable, FileColumn, TablePlan
 from headrace.loaders.schema.observed import POSITION
 from headrace.loaders.values.casts import fits
 from headrace.loaders.values.kinds import decode, spec
@@ -104,7 +104,7 @@ def _written(kind: str, name: str) -> str:
     return decode("text" if kind.startswith("iso_") else kind, ident(name))
 
 
-def _taken(source: Source, type_: str) -> str:
+def _taken(source: FileColumn, type_: str) -> str:
     # a time that lands as text is kept as it was written
     kind = "text" if type_ == "VARCHAR" and source.kind.startswith("iso_") else source.kind
     found = decode(kind, ident(source.id))

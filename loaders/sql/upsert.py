@@ -12,11 +12,11 @@ from headrace.loaders.database.quoting import ident
 from headrace.loaders.schema.known import Table
 from headrace.loaders.sql.merging import WINNERS, Merge
 from headrace.loaders.sql.staging import Staged, relation, value
-from headrace.loaders.values.paths import Path
+from headrace.loaders.values.paths import RecordPath
 
 _OLD = "temp.main._hr_old"
 
-Lists = Mapping[Path, Staged]
+Lists = Mapping[RecordPath, Staged]
 """The child tables of the package, by path."""
 
 
@@ -61,13 +61,13 @@ def _delete_mentioned(merge: Merge, lists: Lists, child: Table) -> str:
     return f"DELETE FROM {ident(merge.schema, child.name)} WHERE _hr_root_id IN ({chosen})"
 
 
-def _given_lists(lists: Lists) -> dict[Path, str]:
+def _given_lists(lists: Lists) -> dict[RecordPath, str]:
     """Return where the lists of root records stand, each with the name under which it is joined."""
     tops = (found for found in lists if found and found.index(None) == len(found) - 1)
     return {found[:-1]: f"l{number}" for number, found in enumerate(tops)}
 
 
-def _joined(lists: Lists, given: Mapping[Path, str]) -> str:
+def _joined(lists: Lists, given: Mapping[RecordPath, str]) -> str:
     """Return the joins that tell which records, `x`, give lists; each file is read once."""
     return "".join(
         f"\nLEFT JOIN (SELECT DISTINCT r FROM {relation(lists[(*path, None)])}) {name} ON {name}.r = x.i"
@@ -75,7 +75,7 @@ def _joined(lists: Lists, given: Mapping[Path, str]) -> str:
     )
 
 
-def _mentions(root: Staged, given: Mapping[Path, str], path: Path) -> str:
+def _mentions(root: Staged, given: Mapping[RecordPath, str], path: RecordPath) -> str:
     """Return the condition under which a record, `x`, gives anything at, above or below a path."""
     plan = root.plan
     names = [
@@ -90,5 +90,5 @@ def _mentions(root: Staged, given: Mapping[Path, str], path: Path) -> str:
     return f"({' OR '.join(conditions)})" if conditions else "false"
 
 
-def _is_related(one: Path, other: Path) -> bool:
+def _is_related(one: RecordPath, other: RecordPath) -> bool:
     return one[: len(other)] == other or other[: len(one)] == one

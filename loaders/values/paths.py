@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Container
 
-Path = tuple["str | None", ...]
+RecordPath = tuple["str | None", ...]
 """Where a value stands in a record: dict keys, and None for a step into a list. `$.items[].sku` is
 `("items", None, "sku")`."""
 
@@ -54,7 +54,7 @@ NAMINGS: dict[str, Callable[[str], str]] = {"snake_case": snake_case, "direct": 
 """Ways to make an identifier of a key."""
 
 
-def table_name(root: str, path: Path, naming: str = "snake_case") -> str:
+def table_name(root: str, path: RecordPath, naming: str = "snake_case") -> str:
     """Return the wished name of the table at `path` below the table `root`.
 
     >>> table_name("orders", ("items", None, "opts", None)), table_name("t", ("m", None, None))
@@ -69,7 +69,7 @@ def table_name(root: str, path: Path, naming: str = "snake_case") -> str:
     return "__".join(parts)
 
 
-def column_name(path: Path, naming: str = "snake_case") -> str:
+def column_name(path: RecordPath, naming: str = "snake_case") -> str:
     """Return the wished name of the column at `path` in its table; an item that is no dict is `value`."""
     if len(path) == 2 and path[0] is None:  # a column that a disposition needs
         return f"_hr_{path[1]}"
@@ -106,7 +106,7 @@ def find_key(keys: Collection[str], wished: str) -> str | None:
     return wished if wished in keys else next((key for key in keys if snake_case(key) == wished), None)
 
 
-def show(path: Path) -> str:
+def show(path: RecordPath) -> str:
     """Return a path as people write it.
 
     >>> show(("items", None, "unit price"))
@@ -124,7 +124,7 @@ def show(path: Path) -> str:
     return "$" + "".join(steps)
 
 
-def parse_hint(text: str) -> Path:
+def parse_hint(text: str) -> RecordPath:
     """Return the path that a hint names: keys joined by dots, `[]` for a step into a list.
 
     >>> parse_hint("items[].sku"), parse_hint("price")
@@ -140,7 +140,7 @@ def parse_hint(text: str) -> Path:
     return tuple(path)
 
 
-def as_hint(path: Path) -> str | None:
+def as_hint(path: RecordPath) -> str | None:
     """Return the hint that means `path`; None where no hint can say it, as for a key with a dot.
 
     >>> as_hint(("items", None, "unit price")), as_hint(("a.b",))

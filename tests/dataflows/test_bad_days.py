@@ -17,7 +17,7 @@ import requests
 import headrace
 from headrace.cli import app
 from headrace.errors import HeadraceError, SourceError, SourceUnavailable, WarehouseLocked
-from headrace.loaders.reading.patience import is_temporary, moving, within
+from headrace.loaders.reading.patience import is_temporary, refuse_stuck_pages, with_timeout
 from headrace.loaders.warehouse import Warehouse
 
 FLOW = '''
@@ -179,7 +179,7 @@ def test_a_timeout_runs_nothing_ahead() -> None:
         finally:
             seen.append("closed")
 
-    for n in within(60, source()):
+    for n in with_timeout(60, source()):
         seen.append(f"used {n}")
         if n == 1:
             break
@@ -195,7 +195,7 @@ def test_a_timeout_passes_errors_on() -> None:
         raise KeyError("gone")
 
     with pytest.raises(KeyError, match="gone"):
-        list(within(60, source()))
+        list(with_timeout(60, source()))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_timeout_passes_errors_on() -> None:
 )
 def test_what_is_no_endless_page(pages: list[Any]) -> None:
     """Only one page, all of it the same, that comes again ten times running is an error."""
-    assert pages == list(moving("t", iter(pages)))
+    assert pages == list(refuse_stuck_pages("t", iter(pages)))
 
 
 def test_a_page_for_ever() -> None:
@@ -224,7 +224,7 @@ def test_a_page_for_ever() -> None:
             yield page
 
     with pytest.raises(SourceError, match=r"^t: page 13 is the same as the 9 before it"):
-        list(moving("t", source()))
+        list(refuse_stuck_pages("t", source()))
 
 
 def answered(status: int) -> requests.HTTPError:

@@ -58,7 +58,7 @@ def packages(here: Path) -> tuple[Package, Package]:
     for n in (1, 2):
         with PackageWriter(here / "w.duckdb.packages", Target("t"), "test") as writer:
             made.append(extract([{"id": n}, Checkpoint(n)], writer))
-        made[-1].leave()
+        made[-1].release()
     (made[1].folder / "0-0.jsonl").write_bytes(b"{}")
     return made[0], made[1]
 

@@ -14,20 +14,20 @@ import headrace
 from headrace.errors import UsageError
 from headrace.loaders.schema.evolve import AddColumn, Change, CreateTable, WidenColumn, describe, plan
 from headrace.loaders.schema.known import Column, RootSchema, Table
-from headrace.loaders.schema.observed import Facts
-from headrace.loaders.values.paths import Path
+from headrace.loaders.schema.observed import ObservedSchema
+from headrace.loaders.values.paths import RecordPath
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 
 Types = dict[str, str]
 
 
-def facts_of(*found: tuple[Path, str]) -> Facts:
+def facts_of(*found: tuple[RecordPath, str]) -> ObservedSchema:
     """Return the facts of a package whose root table has these paths and kinds."""
-    facts = Facts()
+    observed = ObservedSchema()
     for path, kind in found:
-        facts.root.column(path, kind)
-    return facts
+        observed.root.column(path, kind)
+    return observed
 
 
 def schema_of(*columns: Column) -> RootSchema:
@@ -76,7 +76,7 @@ def changes(warehouse: Warehouse) -> list[tuple[Any, ...]]:
         ({"a_b": "int"}, [(("aB",), "int")], ["add column t.a_b_2 BIGINT"]),
     ],
 )  # fmt: skip
-def test_plan(have: dict[str, str], found: list[tuple[Path, str]], described: list[str]) -> None:
+def test_plan(have: dict[str, str], found: list[tuple[RecordPath, str]], described: list[str]) -> None:
     """What must change so that a package fits, and nothing more."""
     columns = [Column(name, (name,), frozenset({kind} - {"null"})) for name, kind in have.items()]
     planned = plan("t", schema_of(*columns) if have else RootSchema(), facts_of(*found), {})
@@ -92,7 +92,9 @@ FOUND = st.lists(st.tuples(st.sampled_from([("a",), ("b", "c"), ("B_c",), ("a_b"
 
 
 @given(FOUND, FOUND)
-def test_planning_twice_changes_nothing(first: list[tuple[Path, str]], then: list[tuple[Path, str]]) -> None:
+def test_planning_twice_changes_nothing(
+    first: list[tuple[RecordPath, str]], then: list[tuple[RecordPath, str]]
+) -> None:
     """Applying a plan leaves nothing to plan for the same facts."""
     before = plan("t", RootSchema(), facts_of(*first), {}).root.table
     after = plan("t", schema_of(*before.columns), facts_of(*then), {}).root.table
@@ -101,7 +103,7 @@ def test_planning_twice_changes_nothing(first: list[tuple[Path, str]], then: lis
 
 
 @given(FOUND, FOUND)
-def test_plans_only_widen(first: list[tuple[Path, str]], then: list[tuple[Path, str]]) -> None:
+def test_plans_only_widen(first: list[tuple[RecordPath, str]], then: list[tuple[RecordPath, str]]) -> None:
     """No column goes, moves or changes its name or path; each keeps the kinds that it has held."""
     before = plan("t", RootSchema(), facts_of(*first), {}).root.table.columns
     after = plan("t", schema_of(*before), facts_of(*then), {}).root.table.columns
@@ -112,7 +114,7 @@ def test_plans_only_widen(first: list[tuple[Path, str]], then: list[tuple[Path, 
 
 
 @given(FOUND)
-def test_every_kind_has_one_place(found: list[tuple[Path, str]]) -> None:
+def test_every_kind_has_one_place(found: list[tuple[RecordPath, str]]) -> None:
     """Each column of a package's files feeds exactly one column of the table."""
     planned = plan("t", RootSchema(), facts_of(*found), {}).root
     fed = [source.id for sources in planned.sources.values() for source in sources]
@@ -123,7 +125,7 @@ def test_every_kind_has_one_place(found: list[tuple[Path, str]]) -> None:
 @given(
     st.permutations([(("a",), kind) for kind in ("int", "text", "bool", "double", "date", "decimal(5,2)")])
 )
-def test_order_of_kinds_does_not_matter(found: list[tuple[Path, str]]) -> None:
+def test_order_of_kinds_does_not_matter(found: list[tuple[RecordPath, str]]) -> None:
     """Columns and types are the same, whichever kind of value came first in a load."""
     planned = plan("t", RootSchema(), facts_of(*found), {}).root.table
 

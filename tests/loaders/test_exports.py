@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -25,7 +25,7 @@ from headrace.loaders.schema.known import Column, RootSchema, Table
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
 
-SNAPSHOTS = FilePath(__file__).parent / "exported"
+SNAPSHOTS = Path(__file__).parent / "exported"
 FILES = {"json": "tables.json", "ddl": "tables.sql", "mermaid": "tables.mmd", "odcs": "tables.yaml"}
 HOSTILE = [
     '"; DROP TABLE t; --', "it's", "a\\b", "50%", "%%{init: {}}%%", "direction TB", "accTitle: x", "~a~",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.loaders.values.paths import (
-    Path,
+    RecordPath,
     column_name,
     distinct,
     parse_hint,
@@ -74,7 +74,7 @@ def test_any_key_has_a_name(key: str) -> None:
         (("a", "b", None), "orders__a__b", "a__b"),
     ],
 )
-def test_names_of_paths(path: Path, table: str, column: str) -> None:
+def test_names_of_paths(path: RecordPath, table: str, column: str) -> None:
     """Dict keys join with two underscores; a list in a list is `list`, an item that is no dict `value`."""
     assert table == table_name("orders", path)
     assert column == column_name(path)
@@ -105,7 +105,7 @@ def test_second_comers_get_a_suffix(wished: str, taken: set[str], name: str) -> 
         (("",), '$[""]'),
     ],
 )
-def test_paths_as_people_write_them(path: Path, shown: str) -> None:
+def test_paths_as_people_write_them(path: RecordPath, shown: str) -> None:
     """A path starts at `$`; a key that is no plain word is quoted."""
     assert shown == show(path)
 
@@ -119,6 +119,6 @@ def test_hints_read_as_paths_are_shown(steps: list[tuple[str, int]]) -> None:
 
 
 @given(st.lists(st.lists(st.text(max_size=3) | st.none(), max_size=3).map(tuple), unique=True, max_size=8))
-def test_two_paths_never_look_alike(paths: list[Path]) -> None:
+def test_two_paths_never_look_alike(paths: list[RecordPath]) -> None:
     """What the catalogue shows tells every two paths apart."""
     assert len(paths) == len({show(path) for path in paths})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +20,10 @@ from headrace.loaders.contracts.odcs_reading import TableContract, parse_contrac
 from headrace.loaders.contracts.odcs_writing import write_contract
 from headrace.loaders.contracts.target import Target, make_target
 from headrace.loaders.schema.known import VERSIONED, Column, RootSchema, Table
-from headrace.loaders.values.paths import Path, as_hint, parse_hint
+from headrace.loaders.values.paths import RecordPath, as_hint, parse_hint
 from headrace.loaders.warehouse import Warehouse
 
-SNAPSHOT = FilePath(__file__).parent / "exported" / "contract.yaml"
+SNAPSHOT = Path(__file__).parent / "exported" / "contract.yaml"
 HEADER: dict[str, Any] = {
     "apiVersion": "v3.1.0", "kind": "DataContract", "id": "shop", "version": "1.0.0", "status": "active",
 }  # fmt: skip
@@ -327,7 +327,7 @@ def test_aliases_are_fine() -> None:
     assert {"a": "VARCHAR", "b": "VARCHAR"} == parse_contract(text)["orders"].columns
 
 
-def test_file(tmp_path: FilePath) -> None:
+def test_file(tmp_path: Path) -> None:
     """A contract is read from a file; a message names it as it was given."""
     path = tmp_path / "shop.yaml"
     path.write_text(document([{"name": "größe", **NUMBER}]), encoding="utf-8")
@@ -336,7 +336,7 @@ def test_file(tmp_path: FilePath) -> None:
     assert read_contract(path) == read_contract(str(path))
 
 
-def test_file_that_cannot_be_read(tmp_path: FilePath) -> None:
+def test_file_that_cannot_be_read(tmp_path: Path) -> None:
     """A file that is not there, and a folder, are a mistake in the call."""
     with pytest.raises(UsageError, match=r"no\.yaml' cannot be read: No such file"):
         read_contract(tmp_path / "no.yaml")
@@ -344,7 +344,7 @@ def test_file_that_cannot_be_read(tmp_path: FilePath) -> None:
         read_contract(tmp_path)
 
 
-def test_huge_file_is_not_read(tmp_path: FilePath) -> None:
+def test_huge_file_is_not_read(tmp_path: Path) -> None:
     """Of a file that is too large, no more is read than shows it."""
     path = tmp_path / "huge.yaml"
     with path.open("wb") as file:
@@ -372,7 +372,7 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch, call: Any, message: str)
         call()
 
 
-def test_contract_at_work(warehouse: Warehouse, tmp_path: FilePath) -> None:
+def test_contract_at_work(warehouse: Warehouse, tmp_path: Path) -> None:
     """A contract that was read holds: what it does not have goes to quarantine, with its path."""
     path = tmp_path / "shop.yaml"
     properties = keys(id={"primaryKey": True, **NUMBER}, items=items(keys(sku=TEXT)))["properties"]
@@ -574,13 +574,13 @@ def test_type_written(type_: str) -> None:
         ((), None),
     ],
 )
-def test_hint(path: Path, hint: str | None) -> None:
+def test_hint(path: RecordPath, hint: str | None) -> None:
     """A hint is the path as users write it, or None where no hint can mean it."""
     assert hint == as_hint(path)
 
 
 @given(st.lists(st.none() | st.text(st.sampled_from('ab.[]" $'), max_size=3), max_size=4).map(tuple))
-def test_hint_means_its_path(path: Path) -> None:
+def test_hint_means_its_path(path: RecordPath) -> None:
     """Law: a hint means the path it was made from."""
     hint = as_hint(path)
 

@@ -47,7 +47,7 @@ def sealed(into: Path, number: int, target: Target = T) -> Package:
     """Return a package as a process leaves it that dies between sealing and committing."""
     with PackageWriter(store(into), target, "test") as writer:
         package = extract([{"id": number, "tags": [number]}, Checkpoint(number)], writer)
-    package.leave()
+    package.release()
     return package
 
 

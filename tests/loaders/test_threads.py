@@ -47,7 +47,7 @@ def damaged(into: Path) -> Package:
     """A package beside the warehouse, which will be refused."""
     with PackageWriter(into.with_name("w.duckdb.packages"), T, "test") as writer:
         package = extract([{"id": 2, "v": "new"}], writer)
-    package.leave()
+    package.release()
     (package.folder / "0-0.jsonl").write_bytes(b"{}")
     return package
 

@@ -206,12 +206,14 @@ def explained(told: str) -> Iterator[None]:
 
 
 def test_every_point_is_in_the_code() -> None:
-    """The points that the tests go through are those of the code: each is named once more, in a `reach`."""
-    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("loaders/*.py")))
+    """The points that the tests go through are those of the code: each is named once more, in a `crash_point`."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("loaders/**/*.py")))
     code += "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("dataflows/**/*.py")))
 
-    assert set(crash_points.POINTS) == set(re.findall(r'\breach\(\s*"([^"]*)"', code))
-    assert len(re.findall(r"\breach\(", code)) == len(re.findall(r'\breach\("', code)) + 1  # its definition
+    assert set(crash_points.POINTS) == set(re.findall(r'\bcrash_point\(\s*"([^"]*)"', code))
+    assert (
+        len(re.findall(r"\bcrash_point\(", code)) == len(re.findall(r'\bcrash_point\("', code)) + 1
+    )  # its definition
 
 
 def test_half_a_new_file_is_made_anew(tmp_path: Path) -> None:

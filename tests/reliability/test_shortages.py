@@ -401,8 +401,8 @@ def test_a_new_warehouse_where_nothing_may_be_written(others: Path) -> None:
 
 def test_only_the_machine_is_blamed_for_what_it_said(warehouse: Warehouse) -> None:
     """A value that reads like an error of the system is a value."""
-    assert None is shortage.told_of("t", None, ValueError(os.strerror(errno.ENOSPC)))
-    assert isinstance(shortage.told_of("t", None, OSError(errno.ENOSPC, "")), Shortage)
+    assert None is shortage.as_shortage("t", None, ValueError(os.strerror(errno.ENOSPC)))
+    assert isinstance(shortage.as_shortage("t", None, OSError(errno.ENOSPC, "")), Shortage)
 
 
 def test_the_command_line_leaves_with_75(tmp_path: Path) -> None:

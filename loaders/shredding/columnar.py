@@ -38,7 +38,8 @@ class ColumnarShredder:
 
     def __init__(
         self, observed: ObservedSchema, watched: Watched = (),
-        number_sensitive_paths: Collection[RecordPath] = (), required: Sequence[str] = (), *, hashed: bool = False,
+        number_sensitive_paths: Collection[RecordPath] = (), required: Sequence[str] = (),
+        *, hashed: bool = False,
     ) -> None:  # fmt: skip
         """Say what is known and needed.
 

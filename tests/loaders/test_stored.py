@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import headrace
-from headrace.loaders.target import Target
+from headrace.loaders.contracts.target import Target
 from tests.stored import make_stored, story
 
 STORED = Path(make_stored.__file__).parent

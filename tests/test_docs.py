@@ -196,3 +196,17 @@ def test_public_definitions_have_docstrings() -> None:
     silent = [name for name, definition in public_definitions() if ast.get_docstring(definition) is None]
 
     assert [] == silent
+
+
+def test_architecture_names_files_that_are_there() -> None:
+    """Every file and folder that the page on architecture names exists."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_0-9]+\.py)?)`", text))
+    missing = [
+        name
+        for name in sorted(named)
+        if not (ROOT / name).exists() and not (ROOT / "loaders" / name).exists()
+    ]
+
+    assert len(named) > 40
+    assert [] == missing

@@ -443,10 +443,10 @@ def test_interrupted(loaded: Path) -> None:
     """Ctrl-C stops a long query at once, without a traceback."""
     endless = "SELECT count(*) FROM range(10000000) a, range(10000000) b"
     code = (
-        "import signal, sys, threading\nfrom headrace import cli\nimport duckdb\n"
+        "import signal, sys, threading\nfrom headrace.cli import app\nimport duckdb\n"
         "main = threading.main_thread().ident\n"
         "threading.Timer(1, signal.pthread_kill, (main, signal.SIGINT)).start()\n"
-        f"sys.exit(cli.main(['query', {endless!r}]))"
+        f"sys.exit(app.main(['query', {endless!r}]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=loaded, capture_output=True, text=True, timeout=60, check=False

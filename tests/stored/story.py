@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import headrace
-from headrace.cli import main
+from headrace.cli.app import main
 from tests.stored import shop
 
 EXPORT = Path(__file__).parents[2] / "examples" / "demo_export.zip"

@@ -116,6 +116,7 @@ def test_outline_of_slack() -> None:
     assert sorted(expected) == sorted(made)
 
 
+@needs_dot
 def test_a_resource_is_a_box(shop: ModuleType) -> None:
     """The four nodes of a resource, and no others, are in a box that bears the name of its table."""
     expected = {"test_drawing.orders": {"orders.cursor", "orders.rows", "orders.load", "orders"}}

@@ -235,7 +235,7 @@ def retrying(attempt: Callable[[], T], wait: float, *, until: float | None = Non
         wait: How long the user is willing to wait, for the message; 0 says nothing.
         until: When to give up, by `time.monotonic()`; default `wait` seconds from now.
 
-    >>> patiently(lambda: "at once", 60)
+    >>> retrying(lambda: "at once", 60)
     'at once'
     """
     until = time.monotonic() + wait if until is None else until

@@ -32,7 +32,11 @@ def literal(value: Value) -> str:
         return str(value).lower()
     if isinstance(value, float) and not math.isfinite(value):
         return f"CAST('{value}' AS DOUBLE)"
-    if isinstance(value, (int, float)):
+    if isinstance(value, float):
+        text = repr(value)
+        # With an exponent DuckDB reads a DOUBLE; without one, a DECIMAL, whose cast may miss the last bit.
+        return text if "e" in text else f"{text}e0"
+    if isinstance(value, int):
         return repr(value)
     quoted = "'" + value.replace("'", "''") + "'"
     return quoted if "\0" not in quoted else "(" + quoted.replace("\0", "'||chr(0)||'") + ")"

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import headrace
@@ -166,6 +166,7 @@ def test_literals_come_back(engine: duckdb.DuckDBPyConnection, value: Any) -> No
 
 
 @given(st.floats())
+@example(0.18924180256725887)
 def test_fractions_come_back(engine: duckdb.DuckDBPyConnection, value: float) -> None:
     """A literal of a float is that float, infinities and NaN included."""
     row = engine.execute(f"SELECT CAST({literal(value)} AS DOUBLE)").fetchone()

@@ -16,6 +16,7 @@ from headrace.errors import LoadError, UnknownColumn
 from headrace.loaders.catalogue import lookup, quarantine, recording, tables
 from headrace.loaders.catalogue.quarantine import SetAside
 from headrace.loaders.catalogue.tables import Counts
+from headrace.loaders.catalogue.upgrades import upgrade
 from headrace.loaders.contracts.violations import remaining, requirements, violations, without
 from headrace.loaders.database import quoting
 from headrace.loaders.database.crash_points import crash_point
@@ -128,8 +129,7 @@ def _one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:
     target = package.target
-    for statement in tables.CREATE:
-        connection.execute(statement)
+    upgrade(connection)
     done = lookup.find_load(connection, package.id)
     if done is not None:
         return LoadedTable(done, target.schema, target.table, Counts(package.records, 0, 0, package.records))

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import LoadError, LoadPending, UsageError
+from headrace.errors import LoadError, LoadPending, UsageError, WarehouseUnreadable
 from headrace.loaders.catalogue import lookup
 from headrace.loaders.catalogue.cache import Cache
+from headrace.loaders.catalogue.upgrades import check_version
 from headrace.loaders.commit import LoadedTable, commit
 from headrace.loaders.contracts.contract import Contract
 from headrace.loaders.contracts.target import Landing, Target, make_target
@@ -135,6 +136,7 @@ class Warehouse:
 
         Raises:
             UsageError: There is no such file, or it is no DuckDB file.
+            WarehouseUnreadable: A newer headrace wrote it.
             WarehouseLocked: Another process has the file open for writing.
         """
         if self.path is None or not self.path.exists():
@@ -142,7 +144,13 @@ class Warehouse:
                 f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one."
             )
         path = self.path
-        return lock.retrying(lambda: opening.open_database(path, read_only=True), self.wait)
+        connection = lock.retrying(lambda: opening.open_database(path, read_only=True), self.wait)
+        try:
+            check_version(connection, str(path))
+        except WarehouseUnreadable:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """Close the file, so that other processes can open it; the next use opens it anew."""
@@ -406,7 +414,12 @@ def load(
 
 
 def _commit_sealed(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Commit what an earlier process had sealed, as soon as the file is open."""
+    """Commit what an earlier process had sealed, as soon as the file is open.
+
+    Raises:
+        WarehouseUnreadable: A newer headrace wrote the file.
+    """
+    check_version(connection, str(path))
     recover(connection, store_of(path))
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from headrace.loaders.catalogue import tables
+from headrace.loaders.catalogue.upgrades import upgrade
 from headrace.loaders.database.quoting import ident, insert_values, literal
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ class Cache:
         self._session, self._transaction = session, transaction
         self._table = ident(tables.SCHEMA, name)
         with transaction() as connection:
-            for statement in tables.CREATE:
-                connection.execute(statement)
+            upgrade(connection)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, str]:
         """Return the values of those keys that are there."""
@@ -34,8 +34,10 @@ class Cache:
         if not wanted:
             return {}
         with self._session() as connection:
-            rows = connection.execute(f"SELECT key, value FROM {self._table}").fetchall()
-        return {key: value for key, value in rows if key in wanted}
+            rows = connection.execute(
+                f"SELECT key, value FROM {self._table} WHERE key IN ({', '.join(map(literal, wanted))})"
+            ).fetchall()
+        return dict(rows)
 
     def put_many(self, values: Mapping[str, str]) -> None:
         """Keep values under their keys, in the place of older ones."""
@@ -46,5 +48,9 @@ class Cache:
         with self._transaction() as connection:
             connection.execute(f"DELETE FROM {self._table} WHERE key IN ({keys})")
             connection.execute(
-                insert_values(self._table, [[key, value, now] for key, value in values.items()])
+                insert_values(
+                    self._table,
+                    ("key", "value", "created"),
+                    [[key, value, now] for key, value in values.items()],
+                )
             )

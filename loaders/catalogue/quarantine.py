@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.errors import ContractViolation
-from headrace.loaders.catalogue.tables import QUARANTINE
+from headrace.loaders.catalogue.tables import QUARANTINE, TABLES, insert
 from headrace.loaders.contracts.violations import MissingValue, Violation
 from headrace.loaders.database.queries import number
-from headrace.loaders.database.quoting import ident, insert_values, literal
+from headrace.loaders.database.quoting import ident, literal
 from headrace.loaders.packages.package import RAW, REJECTED, Package
 from headrace.loaders.sql.staging import Staged, json_lines, misfit, relation
 from headrace.loaders.values.kinds import decode
@@ -134,7 +134,8 @@ def _keep_rejected(connection: duckdb.DuckDBPyConnection, package: Package, load
     target = package.target
     return number(
         connection,
-        f"INSERT INTO {QUARANTINE} SELECT {load_id}, {literal(target.schema)}, {literal(target.table)}, "
+        f"INSERT INTO {QUARANTINE} ({', '.join(TABLES['quarantine'])}) "
+        f"SELECT {load_id}, {literal(target.schema)}, {literal(target.table)}, "
         f"record, path, rule, reason, raw, NULL FROM {json_lines(files, _REJECTED_TYPES)}",
     )
 
@@ -162,5 +163,5 @@ def _keep_violating(
             for ordinal, line in enumerate(lines) if ordinal in broke
         )  # fmt: skip
         while batch := list(itertools.islice(rows, 500)):
-            connection.execute(insert_values(QUARANTINE, batch))
+            connection.execute(insert("quarantine", batch))
     return len(broke)

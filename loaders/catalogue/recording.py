@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from headrace.loaders.catalogue.tables import QUARANTINE, REPLAY, SCHEMA, Counts, utc
-from headrace.loaders.database.quoting import Value, insert_values, literal
+from headrace.loaders.catalogue.tables import QUARANTINE, REPLAY, SCHEMA, Counts, insert, utc
+from headrace.loaders.database.quoting import Value, literal
 from headrace.loaders.packages.package import Package
 from headrace.loaders.schema.evolve import AddColumn, Change, CreateTable, Plan
 from headrace.loaders.schema.known import Column, RootSchema, Table
@@ -24,7 +24,7 @@ def record_load(package: Package, plan: Plan, load_id: int, counts: Counts, disc
         utc(package.started), utc(now), counts.rows_in, counts.loaded, counts.quarantined,
         counts.deduplicated, discarded, package.exact_records, package.bytes, _json(target.to_json()),
     ]  # fmt: skip
-    statements = [insert_values(f"{SCHEMA}.loads", [load])]
+    statements = [insert("loads", [load])]
     if package.source.startswith(REPLAY):
         statements += _settle(package.source.removeprefix(REPLAY), load_id)
     if plan.changes:
@@ -32,7 +32,7 @@ def record_load(package: Package, plan: Plan, load_id: int, counts: Counts, disc
     if package.cursor is not None:
         resource, cursor = target.name, package.cursor
         statements.append(f"DELETE FROM {SCHEMA}.state WHERE resource = {literal(resource)}")
-        statements.append(insert_values(f"{SCHEMA}.state", [[resource, cursor, load_id, utc(now)]]))
+        statements.append(insert("state", [[resource, cursor, load_id, utc(now)]]))
     return statements
 
 
@@ -75,11 +75,7 @@ def record_columns(schema: str, root: str, plan: Plan, before: RootSchema, load_
                     f"kinds = {literal(_json(sorted(column.kinds)))} WHERE table_schema = {literal(schema)} "
                     f"AND table_name = {literal(table.name)} AND column_name = {literal(column.name)}"
                 )
-    inserts = [
-        insert_values(f"{SCHEMA}.{name}", rows)
-        for name, rows in (("tables", tables), ("columns", columns))
-        if rows
-    ]
+    inserts = [insert(name, rows) for name, rows in (("tables", tables), ("columns", columns)) if rows]
     return [*inserts, *updates]
 
 
@@ -90,7 +86,7 @@ def _record_changes(package: Package, plan: Plan, load_id: int, now: datetime) -
         for change in plan.changes
         for event in _events(change, paths)
     ]
-    return [insert_values(f"{SCHEMA}.schema_changes", rows)]
+    return [insert("schema_changes", rows)]
 
 
 def _events(change: Change, paths: dict[str, RecordPath]) -> Iterable[list[str | None]]:

@@ -168,9 +168,16 @@ class Target:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
-        keys = {name: tuple(value[name]) for name in ("primary_key", "merge_key", "required")}
-        tags = {path: tuple(tags) for path, tags in value["tags"].items()}
-        return cls(**{**value, **keys, "tags": tags, "contract": Contract(**value["contract"])})
+        """Return a target from what any earlier headrace wrote; a field that is missing has its default."""
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        for name in ("primary_key", "merge_key", "required"):
+            known[name] = tuple(known.get(name, ()))
+        known["tags"] = {path: tuple(tags) for path, tags in known.get("tags", {}).items()}
+        contract = known.get("contract", {})
+        known["contract"] = Contract(
+            **{name: contract[name] for name in Contract.__dataclass_fields__ if name in contract}
+        )
+        return cls(**known)
 
 
 class Landing(TypedDict, total=False):

@@ -26,6 +26,8 @@ POINTS = {
     "package.renamed": "the folder has its name, and the folder above it is not synced",
     "package.sealed": "the package is on the disk for good",
     "commit.begun": "the transaction is open",
+    "upgrade.begun": "an older catalogue is about to be brought up to date",
+    "upgrade.made": "it is up to date, and nothing committed",
     "commit.planned": "the plan is made; records against the contract are in quarantine",
     "commit.altered": "a table or a column is made or widened (once for each)",
     "commit.cleared": "old rows have given way",

@@ -42,7 +42,15 @@ def literal(value: Value) -> str:
     return quoted if "\0" not in quoted else "(" + quoted.replace("\0", "'||chr(0)||'") + ")"
 
 
-def insert_values(table: str, rows: Iterable[Sequence[Value]]) -> str:
-    """Return one INSERT of literal rows into a quoted table name."""
+def insert_values(table: str, columns: Iterable[str], rows: Iterable[Sequence[Value]]) -> str:
+    """Return one INSERT of literal rows into columns of a quoted table name.
+
+    Columns are always named: a table may have gained others since.
+
+    >>> print(insert_values("t", ["id", "name"], [[1, "a"], [2, None]]))
+    INSERT INTO t ("id", "name") VALUES
+    (1, 'a'),
+    (2, NULL)
+    """
     values = ",\n".join("(" + ", ".join(map(literal, row)) + ")" for row in rows)
-    return f"INSERT INTO {table} VALUES\n{values}"
+    return f"INSERT INTO {table} ({', '.join(map(ident, columns))}) VALUES\n{values}"

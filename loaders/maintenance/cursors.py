@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.catalogue import tables
 from headrace.loaders.catalogue.tables import SCHEMA
-from headrace.loaders.database.quoting import insert_values, literal
+from headrace.loaders.catalogue.upgrades import upgrade
+from headrace.loaders.database.quoting import literal
 from headrace.loaders.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def set_cursor(warehouse: Warehouse, resource: str, value: str, *, new: bool = F
     except ValueError:
         raise UsageError(f"{value!r} is no JSON; a text needs its quotes: '\"2026-01-31\"'.") from None
     with warehouse.transaction() as connection:
-        for statement in tables.CREATE:
-            connection.execute(statement)
+        upgrade(connection)
         name = _full(resource) if new else _known(connection, resource)
         have = next((one.cursor for one in cursors(connection) if one.resource == name), value)
         had = _kind(json.loads(have))
@@ -77,7 +77,7 @@ def set_cursor(warehouse: Warehouse, resource: str, value: str, *, new: bool = F
             )
         now = tables.utc(datetime.now(timezone.utc))
         connection.execute(f"DELETE FROM {SCHEMA}.state WHERE resource = {literal(name)}")
-        connection.execute(insert_values(f"{SCHEMA}.state", [[name, value, None, now]]))
+        connection.execute(tables.insert("state", [[name, value, None, now]]))
 
 
 def reset_cursor(warehouse: Warehouse, resource: str) -> None:

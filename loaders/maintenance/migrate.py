@@ -16,7 +16,7 @@ from headrace.errors import LoadError, UnknownColumn, UsageError
 from headrace.loaders.catalogue import lookup, tables
 from headrace.loaders.catalogue.tables import SCHEMA
 from headrace.loaders.contracts.target import NO_TYPES, Target, known_type
-from headrace.loaders.database.quoting import Value, ident, insert_values, literal
+from headrace.loaders.database.quoting import Value, ident, literal
 from headrace.loaders.maintenance.migrations import (
     DropColumn,
     Migration,
@@ -362,4 +362,4 @@ def _events(connection: duckdb.DuckDBPyConnection, steps: list[Step]) -> str:
     for step in steps:
         change, *rest = step.event
         rows.append([load, now, change, *rest, "migration"])
-    return insert_values(f"{SCHEMA}.schema_changes", rows)
+    return tables.insert("schema_changes", rows)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import ContractViolation, SourceError, UsageError
 from headrace.loaders.catalogue import lookup, tables
 from headrace.loaders.catalogue.tables import REPLAY, SCHEMA
+from headrace.loaders.catalogue.upgrades import upgrade
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contracts.contract import Contract
 from headrace.loaders.contracts.target import Target
@@ -160,8 +161,7 @@ def _target(
 ) -> Target:  # fmt: skip
     if not tables.exists(connection):
         lookup.find_table(connection, table)
-    for statement in tables.CREATE:
-        connection.execute(statement)
+    upgrade(connection)
     if given is not None and (given.schema, given.table) != (schema, table):
         raise UsageError(f"The target is {given.name}, and the records to replay are of {schema}.{table}.")
     found = given or lookup.read_target(connection, schema, table)
@@ -230,10 +230,11 @@ def _mark_overtaken(
     columns = _key_columns(connection, target) if target.write_disposition == "merge" else []
     if not columns:
         return 0
-    keys = ", ".join(f"k{at} VARCHAR" for at in range(len(columns)))
+    names = ["load_id", "record", *(f"k{at}" for at in range(len(columns)))]
+    keys = ", ".join(f"{name} VARCHAR" for name in names[2:])
     connection.execute(f"CREATE TEMP TABLE {_KEYS} (load_id BIGINT, record BIGINT, {keys})")
     for rows in _keys(warehouse, pending, columns):
-        connection.execute(insert_values(_KEYS, rows))
+        connection.execute(insert_values(_KEYS, names, rows))
     same = " AND ".join(
         f"t.{ident(column.name)} = TRY_CAST(k.k{at} AS {column.type})" for at, column in enumerate(columns)
     )

@@ -145,7 +145,11 @@ def read_package(folder: Path) -> Package:
     try:
         value = orjson.loads((folder / MANIFEST).read_bytes())
         if value["format"] != FORMAT:
-            raise PackageDamaged(f"Package {folder.name}: format {value['format']} is not {FORMAT}.")
+            raise PackageDamaged(
+                f"Package {folder.name} has format {value['format']}; this headrace reads format {FORMAT}. "
+                "Install the headrace that wrote it (pip install --upgrade headrace), then "
+                "`headrace packages retry`."
+            )
         if value.pop("sha256") != signature(value):
             raise PackageDamaged(f"Package {folder.name}: {MANIFEST} is not the one that was sealed.")
         if value["id"] != folder.name:

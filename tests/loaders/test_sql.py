@@ -180,7 +180,7 @@ def test_identifiers_are_quoted(engine: duckdb.DuckDBPyConnection, name: str) ->
     """Any text is a name, of a schema, a table and a column alike."""
     engine.execute(f"CREATE SCHEMA {ident(name)}")
     engine.execute(f"CREATE TABLE {ident(name, name)} ({ident(name)} VARCHAR)")
-    engine.execute(insert_values(ident(name, name), [[name], [None]]))
+    engine.execute(insert_values(ident(name, name), [name], [[name], [None]]))
     result = engine.execute(f"SELECT {ident(name)} FROM {ident(name, name)} ORDER BY 1")
 
     assert [name] == [column[0] for column in result.description or ()]

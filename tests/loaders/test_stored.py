@@ -6,14 +6,22 @@ What is expected was written by the version that made them; see tests/stored/REA
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 import headrace
+from headrace.cli import app
+from headrace.errors import WarehouseUnreadable
+from headrace.loaders.catalogue.upgrades import NEWEST, UPGRADES
 from headrace.loaders.contracts.target import Target
 from tests.stored import make_stored, story
 
@@ -140,3 +148,95 @@ def test_a_refused_package(unpacked: Path, expected: dict[str, Any], tmp_path: P
     make_stored.retry(path)
     assert [] == make_stored.packages(path)
     assert expected["refused"]["after"] == make_stored.tables(path)
+
+
+def version_of(path: Path) -> int:
+    """Return the version of a warehouse's catalogue; 0 where it has none."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        there = connection.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_headrace' AND table_name = 'meta'"
+        ).fetchone()
+        if there == (0,):
+            return 0
+        row = connection.execute("SELECT value FROM _headrace.meta WHERE key = 'version'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def test_the_first_load_upgrades(unpacked: Path, tmp_path: Path) -> None:
+    """Opening alone upgrades nothing; the first load does, in its own transaction."""
+    path = copied(unpacked, "full", tmp_path)
+    stored = version_of(path)
+    with headrace.connect(path) as warehouse:
+        warehouse.query("SELECT 1")
+    opened = version_of(path)
+    headrace.load([{"id": 1}], "later.things", into=path)
+
+    assert (stored, NEWEST) == (opened, version_of(path))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes by SIGKILL")
+@pytest.mark.parametrize("point", ["upgrade.begun", "upgrade.made", "commit.recorded", "commit.committed"])
+def test_a_kill_in_the_middle_of_an_upgrade(unpacked: Path, tmp_path: Path, point: str) -> None:
+    """Killed at any step, the catalogue has the old version or the new one whole, and the next load goes on."""
+    path = copied(unpacked, "full", tmp_path)
+    stored = version_of(path)
+    if stored == NEWEST and point.startswith("upgrade."):
+        pytest.skip("this version needs no upgrade")
+    code = f"import headrace; headrace.load([{{'id': 1}}], 'later.things', into={str(path)!r})"
+    killed = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "HEADRACE_CRASH_AT": point}, check=False
+    )
+    between = version_of(path)
+    headrace.load([{"id": 2}], "later.things", into=path)
+    with headrace.connect(path) as warehouse:
+        landed = warehouse.query("SELECT id FROM later.things ORDER BY id")
+
+    assert -signal.SIGKILL == killed.returncode
+    assert (NEWEST if point == "commit.committed" else stored) == between
+    assert ([(1,), (2,)], NEWEST) == (landed, version_of(path))
+
+
+def test_an_upgraded_catalogue_is_as_a_new_one(unpacked: Path, tmp_path: Path) -> None:
+    """After the upgrade the tables of the catalogue have the columns that a new warehouse has."""
+    path = copied(unpacked, "full", tmp_path)
+    headrace.load([{"id": 1}], "later.things", into=path)
+    headrace.load([{"id": 1}], "things", into=tmp_path / "new.duckdb")
+    columns = (
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+        "WHERE schema_name = '_headrace' ORDER BY ALL"
+    )
+    found = []
+    for one in (tmp_path / "new.duckdb", path):
+        with duckdb.connect(str(one), read_only=True) as connection:
+            found.append(connection.execute(columns).fetchall())
+
+    assert found[0] == found[1]
+
+
+def test_a_newer_warehouse_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a newer headrace wrote is neither read nor written, and the message says what to install."""
+    path = tmp_path / "w.duckdb"
+    headrace.load([{"id": 1}], "things", into=path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"UPDATE _headrace.meta SET value = '{NEWEST + 1}' WHERE key = 'version'")
+    content = path.read_bytes()
+    asked = []
+
+    def records() -> Any:
+        asked.append(1)
+        yield {"id": 2}
+
+    with pytest.raises(WarehouseUnreadable, match="pip install --upgrade headrace"):
+        headrace.load(records(), "things", into=path)
+    with pytest.raises(WarehouseUnreadable, match=f"versions up to {NEWEST}"):
+        headrace.connect(path).open_readonly()
+    code = app.main(["loads", "-w", str(path)])
+
+    assert (1, []) == (code, asked)
+    assert "newer headrace" in capsys.readouterr().err
+    assert content == path.read_bytes()
+
+
+def test_each_version_but_the_newest_has_its_upgrade() -> None:
+    """The stored versions are those that the upgrades lead through, and the newest."""
+    assert [f"v{number}" for number in range(len(UPGRADES) + 1)] == VERSIONS

@@ -30,10 +30,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes
 
 SIZE = 20
 SINGLE = [how for how in LOADS if how != "run"]
+UPGRADE = [
+    point for point in crash_points.POINTS if point.startswith("upgrade.")
+]  # tests/loaders/test_stored.py
 TRANSFORM = [point for point in crash_points.POINTS if point.startswith("transform.")]
 # the second file, table and column as well as the first
 IN_A_LOAD = [
-    *(point for point in crash_points.POINTS if point not in TRANSFORM),
+    *(point for point in crash_points.POINTS if point not in (*TRANSFORM, *UPGRADE)),
     "package.written:2", "commit.altered:2", "commit.rows:2",
 ]  # fmt: skip
 AGAIN = [f"{point}:2" for point in crash_points.POINTS if re.match("package|commit|load", point)]

@@ -6,6 +6,9 @@ BENCH = .venv-bench
 SIZE ?= small
 ROUNDS ?= 5
 
+# Tests start many processes: they find compiled modules, as those of a user do.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-slow soak lint bench dist clean
 
@@ -16,7 +19,8 @@ demo: $(VENV)/.run $(DEMO)  ## load a small Slack export and show its channels, 
 	$(PY) examples/demo.py
 
 test: lint $(VENV)/.system  ## lint, then every test but the slow ones: README and notebooks included
-	$(PY) -m pytest -q -m "not slow"
+	$(PY) -m pytest -q -m "not slow" -n 2 --dist worksteal
+	@echo "Left out: the slow tests (make test-slow), other Pythons (make test-all), and what was skipped, see above."
 
 test-all:  ## the tests on every Python from 3.10 to 3.13 that is found here
 	@scripts/test-all

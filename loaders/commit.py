@@ -12,23 +12,25 @@ from dataclasses import astuple, dataclass, field, replace
 from operator import add
 from typing import TYPE_CHECKING
 
-from headrace.errors import LoadError, UnknownColumn
+from headrace.errors import LoadError
 from headrace.loaders.catalogue import lookup, quarantine, recording, tables
 from headrace.loaders.catalogue.quarantine import SetAside
 from headrace.loaders.catalogue.tables import Counts
 from headrace.loaders.catalogue.upgrades import upgrade
+from headrace.loaders.contracts.keys import Keys, is_misnamed, resolve_keys
 from headrace.loaders.contracts.violations import remaining, requirements, violations, without
 from headrace.loaders.database import quoting
 from headrace.loaders.database.crash_points import crash_point
 from headrace.loaders.database.queries import number
 from headrace.loaders.database.shortage import as_shortage
+from headrace.loaders.database.transaction import transaction
 from headrace.loaders.packages.package import Package
 from headrace.loaders.schema.evolve import Change, Misfits, Plan, TablePlan, plan, questions
 from headrace.loaders.schema.known import RootSchema, Table
 from headrace.loaders.sql import comments, merging, staging, upsert
 from headrace.loaders.sql.merging import WINNERS, Merge
 from headrace.loaders.sql.staging import Staged
-from headrace.loaders.values.paths import RecordPath, find_key, parse_hint, snake_case
+from headrace.loaders.values.paths import RecordPath
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,19 +103,11 @@ def commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTab
 
 
 def _in_transaction(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTable:
-    import duckdb
-
-    connection.execute("BEGIN")
-    crash_point("commit.begun")
-    try:
+    with transaction(connection):
+        crash_point("commit.begun")
         loaded = _commit(connection, package)
         crash_point("commit.recorded")
-        connection.execute("COMMIT")
-        crash_point("commit.committed")
-    except BaseException:
-        with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
-            connection.execute("ROLLBACK")
-        raise
+    crash_point("commit.committed")
     return loaded
 
 
@@ -172,7 +166,12 @@ def _commit(connection: duckdb.DuckDBPyConnection, package: Package) -> LoadedTa
 def _judged(
     connection: duckdb.DuckDBPyConnection, package: Package, before: RootSchema, load_id: int
 ) -> tuple[Plan, SetAside]:
-    """Return the plan that the contract allows, and what it put aside."""
+    """Return the plan that the contract allows, and what it set aside.
+
+    `plan` runs up to three times. The first plan says which file columns feed declared columns; DuckDB then
+    finds the values that do not fit there, and the second plan gives these a variant column. If the contract
+    forbids some of what the second plan adds, the third plan leaves it out.
+    """
     target, observed, hints = package.target, package.observed, package.target.hints()
     planned = plan(target.table, before, observed, hints, naming=target.naming)
     staged = {one.table.path: _staged(package, one, None) for one in planned.tables}
@@ -205,29 +204,33 @@ def _staged(package: Package, one: TablePlan, left_out: str | None) -> Staged:
     return Staged(one, package.files_of(path), hashed, left_out)
 
 
-def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, load_id: int) -> Merge | None:
-    """Return the merge, its columns checked; None for a load that is no merge, or has nothing to merge."""
-    target = package.target
+def _keys(package: Package, planned: Plan, before: RootSchema) -> Keys | None:
+    """Return the columns of the definition, checked; None where there is nothing to check them against."""
     if not package.records and not (before.tables and before.tables[()].columns):
         return None  # nothing came, and nothing ever has
-    if package.records and package.records == package.rejected and not _is_misnamed(package):
+    rejected_keys = package.first_rejected_keys()
+    if (
+        package.records
+        and package.records == package.rejected
+        and not is_misnamed(package.target, rejected_keys)
+    ):
         return None  # no record has its key: all of them are in quarantine
-    if target.write_disposition != "merge":
-        for name in target.primary_key:
-            _column(package, planned, name)  # a key that is not there is a mistake, needed or not
+    return resolve_keys(package.target, planned.root, rejected_keys)
+
+
+def _merge(package: Package, planned: Plan, before: RootSchema, root: Staged, load_id: int) -> Merge | None:
+    """Return the merge; None for a load that is no merge, or has nothing to merge."""
+    keys = _keys(package, planned, before)  # also of a load that is no merge: a wrong key is a mistake
+    if keys is None or package.target.write_disposition != "merge":
         return None
-
-    def column(name: str) -> str:
-        return _column(package, planned, name)
-
     return Merge(
-        schema=target.schema,
+        schema=package.target.schema,
         tables=_tables(before, planned),
         root=root,
-        key=[_key_column(package, planned, name) for name in target.primary_key],
-        merge_key=[column(name) for name in target.merge_key],
-        dedup_sort=column(target.dedup_sort) if target.dedup_sort else None,
-        hard_delete=_mark_of_deletion(planned, target.hard_delete),
+        key=keys.primary,
+        merge_key=keys.merge,
+        dedup_sort=keys.dedup_sort,
+        hard_delete=keys.hard_delete,
         load_id=load_id,
         moment=tables.utc(package.started),
     )
@@ -266,62 +269,6 @@ def _insert(
     if merge is not None and is_root and package.target.merge_strategy == "upsert":
         return upsert.insert_root(merge, staged)
     return merging.insert_rows(merge, package.target.schema, one, load_id)
-
-
-def _is_misnamed(package: Package) -> bool:
-    """Tell whether the first record without its key does not even have the key with a null."""
-    keys = package.first_rejected_keys()
-    return any(
-        find_key(keys, name.split(".")[0].split("__")[0]) is None for name in package.target.primary_key
-    )
-
-
-def _mark_of_deletion(planned: Plan, name: str | None) -> str | None:
-    """Return the column that marks deleted records; sources send it with those only, so it may be missing."""
-    names = [column.name for column in planned.root.table.columns if not column.variant]
-    return None if name is None else find_key(names, snake_case(name))
-
-
-def _column(package: Package, planned: Plan, name: str) -> str:
-    """Return the identifier of a root column that the definition names.
-
-    Raises:
-        UnknownColumn: There is none.
-    """
-    columns = {column.path: column for column in planned.root.table.columns if not column.variant}
-    by_name = {column.name: column for column in columns.values()}
-    column = columns.get(parse_hint(name)) or by_name.get(name) or by_name.get(snake_case(name))
-    if column is None:
-        known = [column.name for column in columns.values()]
-        raise UnknownColumn(package.target.name, name, known or package.first_rejected_keys())
-    return column.name
-
-
-def _key_column(package: Package, planned: Plan, name: str) -> str:
-    """Return the identifier of a key's column, checked to hold every value of its path.
-
-    Raises:
-        UnknownColumn: There is none.
-        LoadError: Values went into variant columns, which a key cannot span.
-    """
-    found = _column(package, planned, name)
-    table = planned.root.table
-    path = next(column.path for column in table.columns if column.name == found)
-    spread = [
-        column.name
-        for column in table.at(path)
-        if column.name != found and planned.root.sources.get(column.name)
-    ]
-    if spread:
-        type_ = next(column.type for column in table.columns if column.name == found)
-        column = f"{package.target.name}.{found}"
-        raise LoadError(
-            f"The key column {column!r} is {type_}, and the records hold values that need "
-            f"{', '.join(spread)} as well. Make them one type in the resource; or declare it, "
-            f"columns={{{name!r}: 'VARCHAR'}}, and if it is there already: "
-            f"`headrace schema retype {column} VARCHAR`."
-        )
-    return found
 
 
 def _tables(before: RootSchema, planned: Plan) -> list[Table]:

@@ -24,6 +24,7 @@ from headrace.loaders.database.instance import Database
 from headrace.loaders.database.queries import readable
 from headrace.loaders.database.quoting import ident
 from headrace.loaders.database.shortage import as_shortage, check_room, translating_errors
+from headrace.loaders.database.transaction import transaction
 from headrace.loaders.extract import Extraction
 from headrace.loaders.packages.folders import store_of, using
 from headrace.loaders.packages.package import Package
@@ -119,17 +120,12 @@ class Warehouse:
         import duckdb
 
         with self.exclusive_session() as connection:
-            connection.execute("BEGIN")
             try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException as error:
-                with contextlib.suppress(duckdb.Error):  # a commit that failed has rolled back already
-                    connection.execute("ROLLBACK")
-                if isinstance(error, duckdb.Error):
-                    refused = LoadError(f"DuckDB refused, and nothing was written: {error}")
-                    raise as_shortage("the warehouse", self.path, error) or refused from error
-                raise
+                with transaction(connection):
+                    yield connection
+            except duckdb.Error as error:
+                refused = LoadError(f"DuckDB refused, and nothing was written: {error}")
+                raise as_shortage("the warehouse", self.path, error) or refused from error
 
     def open_readonly(self) -> duckdb.DuckDBPyConnection:
         """Open the file on its own for reading: nothing can be changed through this connection.

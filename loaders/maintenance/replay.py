@@ -27,6 +27,7 @@ from headrace.loaders.catalogue.tables import REPLAY, SCHEMA
 from headrace.loaders.catalogue.upgrades import upgrade
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.keys import find_column
 from headrace.loaders.contracts.target import Target
 from headrace.loaders.database.queries import number
 from headrace.loaders.database.quoting import Value, ident, insert_values, literal
@@ -34,7 +35,6 @@ from headrace.loaders.reading.containers import Whole
 from headrace.loaders.schema.known import Column
 from headrace.loaders.sql.staging import ORDINAL_BITS
 from headrace.loaders.values.marks import JsonText, exact_json, read_mark, user_key
-from headrace.loaders.values.paths import parse_hint, snake_case
 from headrace.loaders.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -264,11 +264,8 @@ def _mark(connection: duckdb.DuckDBPyConnection, later: str) -> int:
 def _key_columns(connection: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
     """Return the columns by which a later row overtakes a record; none where the table lacks one of them."""
     table = lookup.read_schema(connection, target.schema, target.table).tables.get(())
-    columns = [column for column in table.columns if not column.variant] if table else []
-    by_path = {column.path: column for column in columns}
-    by_name = {column.name: column for column in columns}
     names = target.merge_key or target.primary_key
-    found = [by_path.get(parse_hint(n)) or by_name.get(n) or by_name.get(snake_case(n)) for n in names]
+    found = [find_column(table, name) for name in names] if table else []
     known = [column for column in found if column is not None]
     return known if len(known) == len(names) else []
 

@@ -64,6 +64,10 @@ class Table:
         """The system columns with their types."""
         return _ROOT_SYSTEM if self.parent is None else _CHILD_SYSTEM
 
+    def column(self, name: str) -> Column:
+        """Return the column of this identifier; it must be there."""
+        return next(column for column in self.columns if column.name == name)
+
     def at(self, path: RecordPath) -> list[Column]:
         """Return the columns that hold the values at `path`, the one with the plain name first."""
         return sorted((column for column in self.columns if column.path == path), key=lambda c: c.variant)

@@ -186,12 +186,12 @@ def _value(merge: Merge, column: str) -> str:
     if column in merge.root.plan.sources:
         return value(merge.root.plan, column)
     # with its type: DuckDB takes a bare NULL for an INTEGER, and text compared with that for a number
-    type_ = next(known.type for known in merge.root.plan.table.columns if known.name == column)
+    type_ = merge.root.plan.table.column(column).type
     return f"CAST(NULL AS {type_})"
 
 
 def _is_gone(merge: Merge, column: str) -> str:
-    type_ = next(known.type for known in merge.root.plan.table.columns if known.name == column)
+    type_ = merge.root.plan.table.column(column).type
     found = _value(merge, column)
     return f"COALESCE({found}, false)" if type_ == "BOOLEAN" else f"({found} IS NOT NULL)"
 

@@ -88,7 +88,7 @@ def json_lines(files: Sequence[DataFile], types: Mapping[str, str]) -> str:
 
 def value(plan: TablePlan, column: str) -> str:
     """Return the expression that makes a column's value from the file columns that feed it."""
-    type_ = next(known.type for known in plan.table.columns if known.name == column)
+    type_ = plan.table.column(column).type
     parts = [_taken(source, type_) for source in plan.sources[column]]
     return parts[0] if len(parts) == 1 else f"COALESCE({', '.join(parts)})"
 

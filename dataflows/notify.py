@@ -14,8 +14,8 @@ import requests
 
 from headrace.errors import UsageError
 from headrace.loaders.commit import LoadedTable
+from headrace.loaders.loading import Subscriber
 from headrace.loaders.schema.evolve import describe
-from headrace.loaders.warehouse import Subscriber
 
 _TIMEOUT = 10.0
 _SLACK = "https://hooks.slack.com/"

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 from hamilton.lifecycle.api import NodeExecutionMethod
@@ -18,8 +18,11 @@ from hamilton.lifecycle.api import NodeExecutionMethod
 from headrace.dataflows.failures import named
 from headrace.dataflows.resource import STEP
 from headrace.errors import UsageError
-from headrace.loaders.warehouse import Report
+from headrace.loaders.loading import Report
 from headrace.masking import masked
+
+_SIGNALS_EVERY = 0.1
+"""Seconds after which an interrupt is noticed at the latest."""
 
 
 class OverlappedLoads(NodeExecutionMethod):
@@ -111,4 +114,10 @@ def settled(value: Any) -> Any:
     >>> settled(7)
     7
     """
-    return value.result() if isinstance(value, Future) else value
+    if not isinstance(value, Future):
+        return value
+    # Python sees Ctrl-C between two waits. One long wait would not end where a library (polars) has put a
+    # signal handler of its own in the place of Python's.
+    while not value.done():
+        wait([value], timeout=_SIGNALS_EVERY)
+    return value.result()

@@ -31,8 +31,9 @@ from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contracts.contract import Contract
 from headrace.loaders.contracts.models import without_none
+from headrace.loaders.loading import RunSettings, Subscriber
 from headrace.loaders.values.paths import snake_case
-from headrace.loaders.warehouse import Subscriber, Warehouse, connect
+from headrace.loaders.warehouse import Warehouse, connect
 from headrace.masking import learn, mask_error, masked
 
 
@@ -135,10 +136,16 @@ def run(
     opened = into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
     if isinstance(contract, str):
         contract = Contract(contract, contract, contract)
+    usual = opened.settings
     warehouse = opened.with_settings(
-        report=loads.stoppable(opened.report), subscribers=subscribers(on_schema_change), contract=contract,
-        wait=wait, full=full,
-    )  # fmt: skip
+        RunSettings(
+            report=loads.stoppable(usual.report),
+            subscribers=(*usual.subscribers, *subscribers(on_schema_change)),
+            contract=contract or usual.contract,
+            wait=wait or usual.wait,
+            full=full,
+        )
+    )
     given = {**(inputs or {}), "warehouse": warehouse}
     _check_inputs(graph, variables, wanted, given)
     schema = snake_case(modules[0].__name__.rpartition(".")[2])

@@ -67,12 +67,16 @@ class Extraction:
     """A stream on its way into packages: one after the other, if it is cut into parts.
 
     The stream stands still between them, so that its source goes on once a part is committed.
+
+    Attributes:
+        target: Where the records land, and how.
     """
 
     def __init__(
         self, stream: Any, target: Target, pace: Pace, *, cursor_column: str | None = None, since: Any = None,
         on_rows: OnRows = lambda records: None,
     ) -> None:  # fmt: skip
+        self.target = target
         encoder = LineEncoder(
             target.paths_of("JSON"),
             target.paths_of("NESTED"),

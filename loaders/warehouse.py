@@ -5,43 +5,39 @@ from __future__ import annotations
 import contextlib
 import copy
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import LoadError, LoadPending, UsageError, WarehouseUnreadable
+from headrace.errors import LoadError, UsageError, WarehouseUnreadable
+from headrace.loaders import derived
 from headrace.loaders.catalogue import lookup
 from headrace.loaders.catalogue.cache import Cache
 from headrace.loaders.catalogue.upgrades import check_version
-from headrace.loaders.commit import LoadedTable, commit
-from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contracts.target import Landing, Target, make_target
-from headrace.loaders.database import lock, opening
-from headrace.loaders.database.crash_points import crash_point
 from headrace.loaders.database.instance import Database
+from headrace.loaders.database.places import DuckDBFile, Memory, Place
 from headrace.loaders.database.queries import readable
-from headrace.loaders.database.quoting import ident
-from headrace.loaders.database.shortage import as_shortage, check_room, translating_errors
+from headrace.loaders.database.shortage import as_shortage
 from headrace.loaders.database.transaction import transaction
 from headrace.loaders.extract import Extraction
-from headrace.loaders.packages.folders import store_of, using
-from headrace.loaders.packages.package import Package
-from headrace.loaders.packages.writer import PackageWriter
+from headrace.loaders.loading import (
+    Report,
+    RunSettings,
+    load_stream,
+    no_report,
+    recover_again,
+    refuse_waiting,
+)
 from headrace.loaders.reading.parts import Pace
-from headrace.loaders.recovery import Waiting, commit_pending, recover, settle
-from headrace.loaders.schema.known import RootSchema
+from headrace.loaders.recovery import recover
 
 if TYPE_CHECKING:
     import duckdb
     from typing_extensions import Unpack
-
-Report = Callable[[str, int, bool], None]
-"""Is told of a table's progress: its name, the records read so far, and whether it is committed."""
-
-Subscriber = Callable[[LoadedTable], None]
-"""Is told of a load that changed a schema; the changes are `loaded.changes`, `evolve.describe` tells each."""
 
 _NO_WAREHOUSE = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".zip", ".gz", ".zst", ".xlsx"}
 _SCHEME = re.compile(r"^(?P<scheme>[a-z][a-z0-9+]+)://(?P<rest>.*)$")
@@ -54,12 +50,8 @@ class Warehouse:
     Threads may share a warehouse: each gets its own cursor, and commits take turns.
 
     Attributes:
-        database: The file, its lock and the connection.
-        report: Is told of the progress of each load.
-        subscribers: Are told of each load that changed a schema, after its commit.
-        contract: Holds for every load in the place of its own, if it is set.
-        wait: For how many seconds to wait while another process has the file.
-        full: Whether to read every source from its beginning, whatever its cursor.
+        database: The database, its lock and the connection.
+        settings: How the loads behave; see `RunSettings`.
 
     >>> with Warehouse() as warehouse:
     ...     loaded = warehouse.load([{"id": 1, "tags": ["a", "b"]}], Target("items"))
@@ -72,15 +64,12 @@ class Warehouse:
         memory_limit: str | None = None,
     ) -> None:  # fmt: skip
         """Name a warehouse; `path=None` is a database in memory."""
-        self.database = Database(path, memory_limit, _commit_sealed)
-        self.report: Report = report or (lambda table, records, committed: None)
-        self.subscribers: tuple[Subscriber, ...] = ()
-        self.contract: Contract | None = None
-        self.wait = wait
-        self.full = False
+        place = Memory() if path is None else DuckDBFile(path)
+        self.database = Database(place, memory_limit, _on_open)
+        self.settings = RunSettings(report or no_report, wait=wait)
 
     def __repr__(self) -> str:
-        return f"Warehouse({str(self.path) if self.path else ':memory:'!r})"
+        return f"Warehouse({str(self.database.place)!r})"
 
     def __enter__(self) -> Warehouse:
         return self
@@ -91,7 +80,7 @@ class Warehouse:
     @property
     def path(self) -> Path | None:
         """The file, absolute and no link; None for a database in memory."""
-        return self.database.path
+        return self.database.place.path
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -100,15 +89,15 @@ class Warehouse:
         Raises:
             WarehouseLocked: Another process has the file open, and had for as long as `wait`.
         """
-        return self.database.connection(self.wait)
+        return self.database.connection(self.settings.wait)
 
     def session(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the open database, for one thread and one transaction."""
-        return self.database.session(self.wait)
+        return self.database.session(self.settings.wait)
 
     def exclusive_session(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A session during which no load commits; see `Database.exclusive_session`."""
-        return self.database.exclusive_session(self.wait)
+        return self.database.exclusive_session(self.settings.wait)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -135,14 +124,12 @@ class Warehouse:
             WarehouseUnreadable: A newer headrace wrote it.
             WarehouseLocked: Another process has the file open for writing.
         """
-        if self.path is None or not self.path.exists():
-            raise UsageError(
-                f"There is no warehouse {str(self.path or ':memory:')!r}; `headrace run` makes one."
-            )
-        path = self.path
-        connection = lock.retrying(lambda: opening.open_database(path, read_only=True), self.wait)
+        place = self.database.place
+        if not place.exists():
+            raise UsageError(f"There is no warehouse {str(place)!r}; `headrace run` makes one.")
+        connection = place.open_readonly(self.settings.wait)
         try:
-            check_version(connection, str(path))
+            check_version(connection, str(place))
         except WarehouseUnreadable:
             connection.close()
             raise
@@ -152,24 +139,10 @@ class Warehouse:
         """Close the file, so that other processes can open it; the next use opens it anew."""
         self.database.close()
 
-    def with_settings(
-        self, *, report: Report, subscribers: Sequence[Subscriber] = (), contract: Contract | None = None,
-        wait: float = 0, full: bool = False,
-    ) -> Warehouse:  # fmt: skip
-        """Return this warehouse as one run uses it: the same open database, and settings of the run's own.
-
-        Args:
-            report: Is told of the progress of each load.
-            subscribers: Are told of schema changes, beside those that are told already.
-            contract: Holds in the place of this warehouse's, if it is given.
-            wait: Likewise.
-            full: Whether every source is read from its beginning, in any case or by this warehouse's setting.
-        """
+    def with_settings(self, settings: RunSettings) -> Warehouse:
+        """Return a warehouse that shares the open database and has other settings, as each run does."""
         other = copy.copy(self)
-        other.report = report
-        other.subscribers = (*self.subscribers, *subscribers)
-        other.contract, other.wait = contract or self.contract, wait or self.wait
-        other.full = full or self.full
+        other.settings = settings
         return other
 
     def load(
@@ -200,62 +173,14 @@ class Warehouse:
             LoadError: The records cannot land as asked; likewise.
             LoadPending: They cannot land yet, and are kept until the warehouse is next used.
         """
-        if self.contract is not None:
-            target = replace(target, contract=self.contract)
-        self.report(target.name, 0, False)
+        settings = self.settings
+        if settings.contract is not None:
+            target = replace(target, contract=settings.contract)
         extraction = Extraction(
             stream, target, pace or Pace(), cursor_column=cursor, since=since,
-            on_rows=lambda records: self.report(target.name, records, False),
+            on_rows=lambda records: settings.report(target.name, records, False),
         )  # fmt: skip
-        loaded: LoadedTable | None = None
-        with self.session() as connection, self._store() as store, contextlib.closing(extraction):
-            self._recover(connection)
-            while not extraction.ended:
-                before = lookup.read_schema(connection, target.schema, target.table)
-                part = self._load_part(extraction, PackageWriter(store, target, source), before)
-                if part is None:
-                    break
-                for subscriber in self.subscribers if part.changes else ():
-                    subscriber(part)
-                loaded = part.after(loaded)
-                crash_point("load.part")
-        assert loaded is not None, "the first part is committed, also where it is empty"
-        self.report(target.name, loaded.counts.rows_in, True)
-        crash_point("load.finished")
-        return loaded
-
-    def _load_part(
-        self, extraction: Extraction, writer: PackageWriter, before: RootSchema
-    ) -> LoadedTable | None:
-        """Seal the next part and commit it; None where the stream ended and there was no more."""
-        package: Package | None = None
-        try:
-            with writer:
-                package = extraction.read_part(writer, before=before)
-            return None if package is None else self._committed(package, writer.store)
-        finally:
-            if package is not None:
-                package.release()  # committed or not, it is nobody's or recovery's from here on
-
-    def _committed(self, package: Package, store: Path) -> LoadedTable:
-        """Commit a sealed package; where that cannot be now, see to what becomes of it."""
-        name = package.target.name
-        try:
-            with self.exclusive_session() as turn:
-                if self.path is not None:
-                    waiting = commit_pending(turn, store, before=package.id)
-                    if name in waiting:
-                        raise _behind(name, waiting[name])
-                    check_room(name, package.bytes, self.path.parent)
-                loaded = commit(turn, package)
-        except BaseException as error:
-            if self.path is None:
-                package.drop()
-            else:
-                settle(package, store, error)
-            raise
-        package.drop()
-        return loaded
+        return load_stream(self.database, settings, extraction, source)
 
     def cursor(self, resource: str) -> Any:
         """Return the committed cursor of a resource (`schema.table`), or None before its first.
@@ -264,22 +189,8 @@ class Warehouse:
             LoadPending: A package of the resource waits for its commit; what comes after it is not known.
         """
         with self.session() as connection:
-            waiting = self._recover(connection)
-            if resource in waiting:
-                raise _behind(resource, waiting[resource])
-            return None if self.full else lookup.read_cursor(connection, resource)
-
-    def _recover(self, connection: duckdb.DuckDBPyConnection) -> Waiting:
-        """Try what could not be committed before once more; return what still cannot.
-
-        Raises:
-            WarehouseLocked: Another machine took the file over.
-        """
-        if self.path is None or not store_of(self.path).is_dir():
-            return {}
-        with self.database.locks.committing:
-            self.database.check()
-            return recover(connection, store_of(self.path))
+            refuse_waiting(resource, recover_again(self.database, connection))
+            return None if self.settings.full else lookup.read_cursor(connection, resource)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement; times with a zone come as text."""
@@ -299,40 +210,7 @@ class Warehouse:
             write: Creates a table under the temporary name it is given, in the same schema. Loads may commit
                 meanwhile; other derived tables take their turn.
         """
-        fresh = f"{table}__new"
-        with translating_errors(f"{schema}.{table}", self.path), self.database.locks.deriving:
-            with self.transaction() as connection:
-                if lookup.is_landed(connection, schema, table):
-                    raise UsageError(
-                        f"{schema}.{table} is a resource's table; give the transform another name."
-                    )
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
-                connection.execute(f"DROP TABLE IF EXISTS {ident(schema, fresh)}")
-            write(fresh)
-            crash_point("transform.written")
-            with self.transaction() as connection:
-                connection.execute(f"DROP TABLE IF EXISTS {ident(schema, table)}")
-                connection.execute(f"ALTER TABLE {ident(schema, fresh)} RENAME TO {ident(table)}")
-                crash_point("transform.swapped")
-            crash_point("transform.committed")
-
-    @contextlib.contextmanager
-    def _store(self) -> Iterator[Path]:
-        """The folder for packages: beside the file, or a temporary one for a database in memory."""
-        store = store_of(self.path) if self.path else None
-        if store is None:
-            import tempfile  # here: no file needs it
-
-            with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
-                yield Path(folder)
-            return
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(using(store))
-            except OSError as error:
-                refused = LoadError(f"No package can be written beside {self.path}: {error}.")
-                raise as_shortage(store.name, store.parent, error) or refused from error
-            yield store
+        derived.write_table(self.database.place, self.transaction, schema, table, write)
 
 
 def connect(
@@ -409,17 +287,13 @@ def load(
         return warehouse.load(records, target, source="headrace.load", pace=pace)
 
 
-def _commit_sealed(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Commit what an earlier process had sealed, as soon as the file is open.
+def _on_open(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
+    """Refuse what a newer headrace wrote, and commit what an earlier process had sealed.
 
     Raises:
-        WarehouseUnreadable: A newer headrace wrote the file.
+        WarehouseUnreadable: A newer headrace wrote the warehouse.
     """
-    check_version(connection, str(path))
-    recover(connection, store_of(path))
-
-
-def _behind(table: str, reason: str) -> LoadPending:
-    return LoadPending(
-        f"{table}: an earlier package of this table waits, and they are committed in order: {reason}"
-    )
+    if place.keeps_packages:
+        check_version(connection, str(place))
+        with place.store() as store:
+            recover(connection, store)

@@ -148,7 +148,7 @@ def _state_reset(options: argparse.Namespace) -> None:
 
 def _path(options: argparse.Namespace) -> Path:
     """Return the file of the warehouse that a call means; it is not opened."""
-    from headrace.loaders.packages.folders import store_of
+    from headrace.loaders.database.places import store_of
     from headrace.loaders.warehouse import connect
 
     path = connect(options.warehouse or default_warehouse()).path

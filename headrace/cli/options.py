@@ -62,12 +62,13 @@ def reads(parser: argparse.ArgumentParser) -> None:
 
 def open_readonly(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
     """Open the warehouse that a call means, for reading, and tell of the records on their way into it."""
-    from headrace.loaders.packages.folders import pending, store_of
+    from headrace.loaders.packages.folders import pending
     from headrace.loaders.warehouse import connect
 
     warehouse = connect(options.warehouse or default_warehouse(), wait=options.wait)
     connection = warehouse.open_readonly()
-    waiting = pending(store_of(warehouse.path)) if warehouse.path else []
+    with warehouse.database.place.store() as store:
+        waiting = pending(store)
     if waiting:
         sys.stderr.write(
             f"not in here yet, packages that wait for their commit: {len(waiting)}; the next run commits "
@@ -109,9 +110,9 @@ def open_writable(options: argparse.Namespace) -> Warehouse:
     from headrace.loaders.warehouse import connect
 
     warehouse = connect(options.warehouse or default_warehouse(), wait=options.wait)
-    if warehouse.path is None or not warehouse.path.exists():
-        where = str(warehouse.path or ":memory:")
-        raise UsageError(f"There is no warehouse {where!r}; `headrace run` makes one.")
+    place = warehouse.database.place
+    if not place.exists():
+        raise UsageError(f"There is no warehouse {str(place)!r}; `headrace run` makes one.")
     return warehouse
 
 

@@ -1,4 +1,4 @@
-"""The open database: a file, its lock and its DuckDB instance, which warehouses of several settings share.
+"""Share one open database, with its lock and its DuckDB instance, between threads and runs.
 
 It is opened at the first use, and closed by whoever is done with it; after that the next use opens it anew.
 """
@@ -6,46 +6,42 @@ It is opened at the first use, and closed by whoever is done with it; after that
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.errors import UsageError
-from headrace.loaders.database import lock, opening
+from headrace.loaders.database import opening
 from headrace.loaders.database.crash_points import crash_point
+from headrace.loaders.database.places import Hold, Place
 from headrace.masking import mask_error
 
 if TYPE_CHECKING:
     import duckdb
 
 
-OnOpen = Callable[["duckdb.DuckDBPyConnection", Path], object]
-"""Called with a connection to a file that was just opened, and its path."""
+OnOpen = Callable[["duckdb.DuckDBPyConnection", Place], object]
+"""Called with a connection to a database that was just opened, and its place."""
 
 
 class Database:
-    """A DuckDB file (or memory) that threads share: each has its own session, and commits take turns.
+    """A database that threads share: each has its own session, and commits take turns.
 
     Attributes:
-        path: The file, absolute and no link; None for a database in memory.
+        place: Where it is.
         memory_limit: How much memory DuckDB may take, as `500MB`; four fifths of the machine's if None.
-        locks: What threads of this process hold while they write it.
     """
 
-    def __init__(self, path: Path | None, memory_limit: str | None, on_open: OnOpen) -> None:
-        """Name a database; nothing is opened yet. `on_open` runs once a file is open, before any session."""
-        # One file has one name here, also as a link or after `chdir`: its lock and its packages go by it.
-        self.path = Path(os.path.realpath(path)) if path else None
+    def __init__(self, place: Place, memory_limit: str | None, on_open: OnOpen) -> None:
+        """Name a database; nothing is opened yet. `on_open` runs once it is open, before any session."""
+        self.place = place
         self.memory_limit = memory_limit
-        self.locks = opening.locks_of(self.path)
         self._on_open = on_open
         self._root: duckdb.DuckDBPyConnection | None = None
-        self._held: lock.WarehouseLock | None = None
-        self._let_go: Callable[[], object] = lambda: None
+        self._hold: Hold | None = None
+        self._release: Callable[[], object] = lambda: None
         self._is_over = False
         self._opening = threading.Lock()
 
@@ -58,34 +54,31 @@ class Database:
         """
         with self._opening:
             if self._is_over:
-                raise UsageError(f"{self.path or ':memory:'} was closed when its run was given up.")
+                raise UsageError(f"{self.place} was closed when its run was given up.")
             if self._root is None:
                 self._root = self._opened(wait)
-            if self._held is not None and not self._held.is_ours:
-                raise UsageError(f"{self.path} was opened before this process was forked; connect anew.")
+            if self._hold is not None and not self._hold.is_ours:
+                raise UsageError(f"{self.place} was opened before this process was forked; connect anew.")
             return self._root
 
     def _opened(self, wait: float) -> duckdb.DuckDBPyConnection:
-        """Take the lock, open the file and call `on_open`."""
-        path, limit, started = self.path, self.memory_limit, time.monotonic()
-        if path is None:
-            return opening.open_database(None, memory_limit=limit)
-        held = lock.retrying(lambda: lock.acquire(path), wait)
+        """Take the lock, open the database and call `on_open`."""
+        place, until = self.place, time.monotonic() + wait
+        hold = place.acquire(wait)
         try:
-            until = max(started + wait, time.monotonic() + lock.GRACE)
-            root = lock.retrying(lambda: opening.open_database(path, memory_limit=limit), wait, until=until)
+            root = place.open(self.memory_limit, wait, until)
             try:
                 crash_point("warehouse.attached")
-                with self.locks.committing, opening.session(root) as connection:
-                    self._on_open(connection, path)
+                with place.locks.committing, opening.session(root) as connection:
+                    self._on_open(connection, place)
             except BaseException:
                 root.close()  # at once: the traceback would keep it open
                 raise
         except BaseException:
-            held.release()
+            hold.release()
             raise
         # A database that is forgotten without being closed lets go too.
-        self._held, self._let_go = held, weakref.finalize(self, held.release)
+        self._hold, self._release = hold, weakref.finalize(self, hold.release)
         return root
 
     def close(self, *, only: duckdb.DuckDBPyConnection | None = None, for_good: bool = False) -> None:
@@ -99,10 +92,10 @@ class Database:
             self._is_over = self._is_over or for_good
             if self._root is None or (only is not None and only is not self._root):
                 return
-            if self._held is None or self._held.is_ours:
+            if self._hold is None or self._hold.is_ours:
                 self._root.close()
-            self._root, self._held = None, None
-            self._let_go()
+            self._root, self._hold = None, None
+            self._release()
 
     @contextlib.contextmanager
     def session(self, wait: float) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -125,7 +118,7 @@ class Database:
         Raises:
             WarehouseLocked: Another machine took the file over; nothing was written.
         """
-        with self.session(wait) as connection, self.locks.committing:
+        with self.session(wait) as connection, self.place.locks.committing:
             self.check()
             yield connection
 
@@ -135,5 +128,5 @@ class Database:
         Raises:
             WarehouseLocked: It did.
         """
-        if self._held is not None:
-            self._held.check()
+        if self._hold is not None:
+            self._hold.check()

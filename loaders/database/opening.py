@@ -27,10 +27,10 @@ CATALOG = "warehouse"
 """The name under which DuckDB has the file, whatever the file is called."""
 
 
-def open_database(
-    path: Path | None, *, read_only: bool = False, memory_limit: str | None = None
+def open_file(
+    path: Path, *, read_only: bool = False, memory_limit: str | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Open a database under the name `warehouse`.
+    """Open a DuckDB file under the name `warehouse`.
 
     Under its own name, a file called slack.duckdb would make every `slack.messages` ambiguous: DuckDB cannot
     tell the database from the schema. Connections of one process to one file share an instance.
@@ -41,31 +41,46 @@ def open_database(
     """
     import duckdb  # here, so that `import headrace` stays light
 
-    if path is None:
-        connection = duckdb.connect()
-        connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
-    else:
-        # The process is named, lest a fork go on with what it inherited. What does not fit into memory goes
-        # beside the file, not where the process was started.
-        connection = duckdb.connect(
-            f":memory:headrace {os.getpid()} {path}",
-            config={"temp_directory": f"{path}.tmp"},
-        )
-        options = f"TYPE duckdb, {'READ_ONLY' if read_only else _FOR_WRITING}"
-        try:
-            if not read_only:
-                _create_if_missing(connection, path)
-            connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({options})")
-        except (duckdb.Error, OSError) as error:
-            connection.close()
-            told = None if "lock" in str(error).lower() else as_shortage(str(path), path, error)
-            if read_only and not isinstance(told, Shortage):
-                told = None  # a right to write is not what is missing
-            reason = f"IO Error: {error}" if isinstance(error, OSError) else str(error).splitlines()[0]
-            raise told or _refused(path, reason.replace(_unfinished(path).name, path.name)) from error
-        if not read_only and _is_readonly(connection):
-            connection.close()
-            raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
+    # The process is named, lest a fork go on with what it inherited. What does not fit into memory goes
+    # beside the file, not where the process was started.
+    connection = duckdb.connect(
+        f":memory:headrace {os.getpid()} {path}",
+        config={"temp_directory": f"{path}.tmp"},
+    )
+    options = f"TYPE duckdb, {'READ_ONLY' if read_only else _FOR_WRITING}"
+    try:
+        if not read_only:
+            _create_if_missing(connection, path)
+        connection.execute(f"ATTACH IF NOT EXISTS {literal(str(path))} AS {CATALOG} ({options})")
+    except (duckdb.Error, OSError) as error:
+        connection.close()
+        told = None if "lock" in str(error).lower() else as_shortage(str(path), path, error)
+        if read_only and not isinstance(told, Shortage):
+            told = None  # a right to write is not what is missing
+        reason = f"IO Error: {error}" if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise told or _refused(path, reason.replace(_unfinished(path).name, path.name)) from error
+    if not read_only and _is_readonly(connection):
+        connection.close()
+        raise WarehouseLocked(f"{path} is open for reading in this process; close that connection first.")
+    return _set_up(connection, memory_limit)
+
+
+def open_memory(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
+    """Open a new database in memory under the name `warehouse`.
+
+    Raises:
+        UsageError: `memory_limit` is no size.
+    """
+    import duckdb  # here, so that `import headrace` stays light
+
+    connection = duckdb.connect()
+    connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
+    return _set_up(connection, memory_limit)
+
+
+def _set_up(connection: duckdb.DuckDBPyConnection, memory_limit: str | None) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
     if memory_limit is not None:
         try:
             connection.execute(f"SET memory_limit = {literal(memory_limit)}")
@@ -138,10 +153,8 @@ class Locks:
     deriving: threading.Lock = field(default_factory=threading.Lock)
 
 
-def locks_of(path: Path | None) -> Locks:
+def locks_of(path: Path) -> Locks:
     """Return the locks of a file, whichever warehouse object it is opened with."""
-    if path is None:
-        return Locks()
     with _locks_guard:
         return _locks.setdefault(path, Locks())
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from headrace.errors import LoadError, LoadPending, PackageDamaged, UsageError, did_you_mean
 from headrace.loaders.catalogue import lookup, tables
 from headrace.loaders.database import lock
-from headrace.loaders.packages.folders import REASON, REFUSED, is_open, keep, pending, remove, store_of, tidy
+from headrace.loaders.database.places import store_of
+from headrace.loaders.packages.folders import REASON, REFUSED, is_open, keep, pending, remove, tidy
 from headrace.loaders.packages.package import read_package
 from headrace.loaders.recovery import commit_late
 from headrace.loaders.values.paths import show

@@ -40,15 +40,6 @@ def _forget_users() -> None:
     _guard = threading.Lock()
 
 
-def store_of(path: Path) -> Path:
-    """Return the folder for the packages of a database.
-
-    >>> store_of(Path("shop.duckdb")).name
-    'shop.duckdb.packages'
-    """
-    return path.with_name(f"{path.name}.packages")
-
-
 def pending(store: Path) -> list[Path]:
     """Return the folders of the sealed packages in `store`, oldest first."""
     return [path for path in _folders(store) if _ID.fullmatch(path.name)]

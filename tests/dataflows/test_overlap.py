@@ -213,8 +213,9 @@ def test_two_runs_on_one_warehouse(make_flow: MakeFlow, tmp_path: Path) -> None:
         assert strict.result().warehouse is lax.result().warehouse is warehouse
 
         assert {"one": ["one"], "two": ["two"]} == told
+        settings = warehouse.settings
         assert (False, 0, (), None) == (
-            warehouse.full, warehouse.wait, warehouse.subscribers, warehouse.contract,
+            settings.full, settings.wait, settings.subscribers, settings.contract,
         )  # fmt: skip
     assert before == logger.level
 

@@ -13,6 +13,7 @@ from headrace import Contract, ContractViolation
 from headrace.errors import UsageError
 from headrace.loaders.contracts.models import model_required
 from headrace.loaders.contracts.target import make_target
+from headrace.loaders.loading import RunSettings
 from headrace.loaders.maintenance.replay import replay
 from headrace.loaders.warehouse import Warehouse
 
@@ -188,7 +189,7 @@ def test_modes_of_required_values(mode: str) -> None:
     target = make_target("t", "main", {"contract": Parcel})
     records = [{"id": 1, "to": {"city": "x"}}, {"id": 2, "to": {"lines": ["a"]}}]
     with headrace.connect() as warehouse:
-        warehouse.contract = Contract(types=mode)
+        warehouse = warehouse.with_settings(RunSettings(contract=Contract(types=mode)))
         if mode == "freeze":
             message = r"main\.t: a value is required, and there is none - at `\$\[1\]\.to\.city`\. The contract freezes types"
             with pytest.raises(ContractViolation, match=message):

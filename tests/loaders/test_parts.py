@@ -14,6 +14,7 @@ import pytest
 import headrace
 from headrace.errors import SourceError, UsageError
 from headrace.loaders.contracts.target import Target
+from headrace.loaders.loading import RunSettings
 from headrace.loaders.reading.parts import Pace, Partitions
 from headrace.loaders.records import Checkpoint, Item, Rekey
 from headrace.loaders.warehouse import Warehouse
@@ -284,7 +285,8 @@ def test_rekeys_belong_to_their_part(warehouse: Warehouse) -> None:
 def test_subscribers_are_told_of_each_part(warehouse: Warehouse) -> None:
     """A change of schema is told when its part is committed; the load has the changes of all parts."""
     told: list[int] = []
-    warehouse.subscribers = (lambda loaded: told.append(len(loaded.changes)),)
+    told_of = (lambda loaded: told.append(len(loaded.changes)),)
+    warehouse = warehouse.with_settings(RunSettings(subscribers=told_of))
     done = read(warehouse, iter([*records(1, 2), Checkpoint(2), {"id": 3, "new": 1}]))
 
     assert [1, 1] == told

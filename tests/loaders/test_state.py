@@ -67,7 +67,7 @@ def test_full(flow: ModuleType, tmp_path: Path) -> None:
     assert [1, 1, 2, 2, 3, 4] == run(flow, into, [1, 2, 3, 4])
     with headrace.connect(into) as warehouse:
         run(flow, warehouse, [5], full=True)
-        assert not warehouse.full
+        assert not warehouse.settings.full
 
 
 def test_set_and_reset(flow: ModuleType, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from benchmarks import clock
 from benchmarks.engines import DATABASE, DLT_QUIET, DLT_TUNING, SCHEMA, Work
 
-STRATEGIES = ("upsert", "delete-insert")
+Strategy = Literal["upsert", "delete-insert"]
+STRATEGIES = get_args(Strategy)
 _PAGE = 1000
 
 
@@ -31,7 +32,7 @@ def changes(rows: int, many: int) -> Iterator[list[dict[str, Any]]]:
     return _pages(iter(ids), "2026-02-01T00:00:00Z")
 
 
-def headrace(strategy: str, pages: Iterator[list[dict[str, Any]]], folder: Path) -> Work:
+def headrace(strategy: Strategy, pages: Iterator[list[dict[str, Any]]], folder: Path) -> Work:
     import headrace
 
     def work() -> None:

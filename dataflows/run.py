@@ -29,7 +29,7 @@ from headrace.dataflows.progress import Progress
 from headrace.dataflows.resource import STEP
 from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.commit import LoadedTable
-from headrace.loaders.contracts.contract import Contract
+from headrace.loaders.contracts.contract import Contract, Mode
 from headrace.loaders.contracts.models import without_none
 from headrace.loaders.loading import RunSettings, Subscriber
 from headrace.loaders.values.paths import snake_case
@@ -88,7 +88,7 @@ def _build(
 
 def run(
     flow: Flow, *, into: str | Path | Warehouse, inputs: Mapping[str, Any] | None = None,
-    outputs: Sequence[str] | None = None, contract: Contract | str | None = None,
+    outputs: Sequence[str] | None = None, contract: Contract | Mode | None = None,
     on_schema_change: Subscriber | str | Sequence[Subscriber | str] | None = None, progress: bool = True,
     wait: float = 0, full: bool = False, workers: int = 8,
 ) -> RunResult:  # fmt: skip
@@ -135,7 +135,7 @@ def run(
         )
     opened = into if isinstance(into, Warehouse) else connect(into, report=Progress() if progress else None)
     if isinstance(contract, str):
-        contract = Contract(contract, contract, contract)
+        contract = Contract.of(contract)
     usual = opened.settings
     warehouse = opened.with_settings(
         RunSettings(

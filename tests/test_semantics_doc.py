@@ -19,7 +19,8 @@ import requests
 
 import headrace
 from headrace import Checkpoint, Contract, ContractViolation, SourceError
-from headrace.loaders.contracts.target import Target
+from headrace.loaders.contracts.contract import Mode
+from headrace.loaders.contracts.target import Strategy, Target
 from headrace.loaders.reading.parts import Pace
 
 PAGE = Path(__file__).parent.parent / "docs" / "semantics.md"
@@ -223,7 +224,7 @@ def test_hints(hint: str, given: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(("strategy", "there", "comes", "then"), rows_of("merges"))
-def test_merges(strategy: str, there: str, comes: str, then: str) -> None:
+def test_merges(strategy: Strategy, there: str, comes: str, then: str) -> None:
     """Each strategy leaves the rows that the page says."""
     with headrace.connect() as warehouse:
         for records in (there, comes):
@@ -275,7 +276,7 @@ def test_bad_days(error: str, retry: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "_", "ids", "kept"), rows_of("contracts"))
-def test_contracts(mode: str, _: str, ids: str, kept: str) -> None:
+def test_contracts(mode: Mode, _: str, ids: str, kept: str) -> None:
     """Each mode does with a record that brings a new column what the page says."""
     with headrace.connect() as warehouse:
         headrace.load([{"id": 1}], "t", into=warehouse)

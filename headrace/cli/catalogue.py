@@ -264,7 +264,7 @@ def _quarantine_replay(options: argparse.Namespace) -> None:
     from headrace.loaders.maintenance.replay import quarantined, replay
 
     mode = options.contract
-    contract = Contract(mode, mode, mode) if mode else None
+    contract = Contract.of(mode) if mode else None
     with open_writable(options) as warehouse:
         with warehouse.session() as connection:
             tables.require(connection)

@@ -9,10 +9,12 @@ discard_value   leave the value out, and count it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from headrace.errors import UsageError, did_you_mean
 
-MODES = ("evolve", "freeze", "quarantine", "discard_value")
+Mode = Literal["evolve", "freeze", "quarantine", "discard_value"]
+MODES = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,9 @@ class Contract:
     headrace.errors.UsageError: A contract's columns cannot be 'quarantin'; did you mean 'quarantine'?
     """
 
-    tables: str = "evolve"
-    columns: str = "evolve"
-    types: str = "evolve"
+    tables: Mode = "evolve"
+    columns: Mode = "evolve"
+    types: Mode = "evolve"
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -49,11 +51,20 @@ class Contract:
         """Whether it allows everything, so that nothing need be checked."""
         return (self.tables, self.columns, self.types) == ("evolve",) * 3
 
+    @classmethod
+    def of(cls, mode: Mode, *, closed: bool = False) -> Contract:
+        """Return the contract that has one mode for tables, columns and types.
+
+        >>> Contract.of("freeze").columns
+        'freeze'
+        """
+        return cls(mode, mode, mode, closed)
+
     @property
     def quarantines(self) -> bool:
         """Whether it may need the raw records."""
         return "quarantine" in (self.tables, self.columns, self.types)
 
 
-HELD_TO = Contract("quarantine", "quarantine", "quarantine", closed=True)
+HELD_TO = Contract.of("quarantine", closed=True)
 """The contract of a table that a model describes: what the model does not have goes to quarantine."""

@@ -6,18 +6,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from headrace.errors import UsageError, did_you_mean
-from headrace.loaders.contracts.contract import HELD_TO, MODES, Contract
+from headrace.loaders.contracts.contract import HELD_TO, MODES, Contract, Mode
 from headrace.loaders.contracts.models import is_model, model_columns, model_required
 from headrace.loaders.schema.known import VERSIONED
 from headrace.loaders.values.kinds import TYPED_BY_NAME
-from headrace.loaders.values.paths import NAMINGS, RecordPath, parse_hint, snake_case
+from headrace.loaders.values.paths import NAMINGS, Naming, RecordPath, parse_hint, snake_case
 
-DISPOSITIONS = ("append", "replace", "merge")
+Disposition = Literal["append", "replace", "merge"]
+DISPOSITIONS = get_args(Disposition)
 _MERGING = ("merge_strategy", "merge_key", "dedup_sort", "hard_delete")
-STRATEGIES = ("delete-insert", "upsert", "insert-only", "scd2", "snapshot")
+Strategy = Literal["delete-insert", "upsert", "insert-only", "scd2", "snapshot"]
+STRATEGIES = get_args(Strategy)
 _TYPE_ALIASES = {
     "BOOL": "BOOLEAN", "INT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR",
     "TEXT": "VARCHAR", "DATETIME": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "BYTEA": "BLOB",
@@ -63,16 +65,16 @@ class Target:
     table: str
     schema: str = "main"
     primary_key: tuple[str, ...] = ()
-    write_disposition: str = "append"
+    write_disposition: Disposition = "append"
     columns: Mapping[str, str] = field(default_factory=dict)
     max_nesting: int | None = None
-    merge_strategy: str = "delete-insert"
+    merge_strategy: Strategy = "delete-insert"
     merge_key: tuple[str, ...] = ()
     dedup_sort: str | None = None
     hard_delete: str | None = None
     contract: Contract = field(default_factory=Contract)
     required: tuple[str, ...] = ()
-    naming: str = "snake_case"
+    naming: Naming = "snake_case"
     description: str = ""
     descriptions: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -188,15 +190,15 @@ class Landing(TypedDict, total=False):
     """
 
     primary_key: str | Sequence[str] | None
-    write_disposition: str
+    write_disposition: Disposition
     columns: Mapping[str, str] | type[Any] | None
     max_nesting: int | None
-    merge_strategy: str
+    merge_strategy: Strategy
     merge_key: str | Sequence[str] | None
     dedup_sort: str | None
     hard_delete: str | None
-    contract: Contract | type[Any] | str | PathLike[str] | None
-    naming: str
+    contract: Contract | type[Any] | Mode | str | PathLike[str] | None
+    naming: Naming
     description: str
     descriptions: Mapping[str, str]
     tags: Mapping[str, Sequence[str]]
@@ -218,7 +220,7 @@ def make_target(table: str, schema: str, landing: Landing) -> Target:
     columns, contract = options.get("columns") or {}, options.get("contract") or Contract()
     declared = dict(columns) if isinstance(columns, Mapping) else model_columns(columns)
     if isinstance(contract, str) and contract in MODES:
-        contract = Contract(contract, contract, contract)
+        contract = Contract.of(cast("Mode", contract))
     elif isinstance(contract, (str, PathLike)):
         from headrace.loaders.contracts.odcs_reading import read_contract  # here: it needs an extra
 

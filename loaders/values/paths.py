@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Container
+from typing import Literal
 
 RecordPath = tuple["str | None", ...]
 """Where a value stands in a record: dict keys, and None for a step into a list. `$.items[].sku` is
@@ -50,6 +51,7 @@ def direct(key: str) -> str:
     return key or "_empty"
 
 
+Naming = Literal["snake_case", "direct"]
 NAMINGS: dict[str, Callable[[str], str]] = {"snake_case": snake_case, "direct": direct}
 """Ways to make an identifier of a key."""
 

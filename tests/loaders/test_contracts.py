@@ -11,6 +11,7 @@ from typing_extensions import NotRequired
 import headrace
 from headrace import Contract, ContractViolation
 from headrace.errors import UsageError
+from headrace.loaders.contracts.contract import Mode
 from headrace.loaders.contracts.models import model_required
 from headrace.loaders.contracts.target import make_target
 from headrace.loaders.loading import RunSettings
@@ -184,7 +185,7 @@ def test_required_values(record: dict[str, Any], path: str | None, others: int) 
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_modes_of_required_values(mode: str) -> None:
+def test_modes_of_required_values(mode: Mode) -> None:
     """The mode of the types says what happens to a record that lacks a value."""
     target = make_target("t", "main", {"contract": Parcel})
     records = [{"id": 1, "to": {"city": "x"}}, {"id": 2, "to": {"lines": ["a"]}}]

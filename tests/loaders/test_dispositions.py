@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import headrace
 from headrace.errors import LoadError, SourceError, UnknownColumn, UsageError
 from headrace.loaders.commit import LoadedTable
-from headrace.loaders.contracts.target import Target
+from headrace.loaders.contracts.target import Disposition, Target
 from headrace.loaders.records import Checkpoint, Rekey
 from headrace.loaders.warehouse import Warehouse
 from tests.loaders import landed
@@ -63,7 +63,7 @@ def test_replace_with_nothing(warehouse: Warehouse, stream: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["append", "replace", "merge"])
-def test_an_empty_stream_makes_an_empty_table(warehouse: Warehouse, how: str) -> None:
+def test_an_empty_stream_makes_an_empty_table(warehouse: Warehouse, how: Disposition) -> None:
     """A first load without records leaves a table that can be named."""
     headrace.load([], "t", into=warehouse, write_disposition=how, primary_key="id", columns={"id": "BIGINT"})
 
@@ -185,7 +185,7 @@ def test_a_record_without_its_key(warehouse: Warehouse, record: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("how", ["append", "merge"])
-def test_an_unknown_key_column(warehouse: Warehouse, how: str) -> None:
+def test_an_unknown_key_column(warehouse: Warehouse, how: Disposition) -> None:
     """A key that no record has is refused with the likely name, and nothing is written."""
     with pytest.raises(UnknownColumn, match="no column 'updated'; did you mean 'updated_at'"):
         headrace.load([{"updated_at": 1}], "t", into=warehouse, primary_key="updated", write_disposition=how)

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.errors import HeadraceError, LoadError, UnknownColumn, UsageError
 from headrace.loaders.catalogue.history import history
-from headrace.loaders.contracts.target import Target
+from headrace.loaders.contracts.target import Strategy, Target
 from headrace.loaders.maintenance.migrate import find_migration, migrate, plan
 from headrace.loaders.maintenance.migrations import (
     DropColumn,
@@ -203,7 +203,7 @@ def test_the_old_name_is_free(orders: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["delete-insert", "upsert", "insert-only", "scd2", "snapshot"])
-def test_a_renamed_key_still_merges(warehouse: Warehouse, strategy: str) -> None:
+def test_a_renamed_key_still_merges(warehouse: Warehouse, strategy: Strategy) -> None:
     """Every strategy finds the rows by the key's new name."""
     target = Target("t", primary_key=("id",), write_disposition="merge", merge_strategy=strategy)
     warehouse.load([{"id": 1, "n": 1}], target)

@@ -21,7 +21,7 @@ from headrace.errors import (
     UnknownColumn,
     UsageError,
 )
-from headrace.loaders.contracts.target import Target
+from headrace.loaders.contracts.target import Disposition, Target
 from headrace.loaders.extract import extract
 from headrace.loaders.maintenance import pending
 from headrace.loaders.maintenance.pending import Stored, stored
@@ -271,7 +271,7 @@ def test_retry(into: Path, refused: Stored) -> None:
 
 
 @pytest.mark.parametrize("how", ["merge", "replace"])
-def test_retry_of_what_is_stale(into: Path, how: str) -> None:
+def test_retry_of_what_is_stale(into: Path, how: Disposition) -> None:
     """Newer rows do not give way to those of an older package, unless that is asked for."""
     target = Target("t", primary_key=("id",), write_disposition=how)
     with headrace.connect(into) as warehouse:

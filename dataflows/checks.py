@@ -1,4 +1,4 @@
-"""Checks of a whole DAG, made when it is built: what Hamilton would only meet as a hang or a lost table."""
+"""Check a whole DAG when it is built, before Hamilton could hang on it or lose a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawings: a flow's DAG as a picture for a notebook or a file, and as text for a terminal.
+"""Draw the DAG of a flow: a picture for a notebook or a file, text for a terminal.
 
 A resource is a box around its steps, blue and darker from step to step; transforms are amber, inputs dashed.
 The input `warehouse` is left out: each load and each table needs it, and its lines would hide the others.

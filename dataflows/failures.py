@@ -1,4 +1,4 @@
-"""Failures: what a function of the flow raises, told under the name of its node."""
+"""Report what a function of a flow raises under the name of its node."""
 
 from __future__ import annotations
 

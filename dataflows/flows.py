@@ -1,4 +1,4 @@
-"""Flows: what a name on the command line or in `run` stands for, as Hamilton modules."""
+"""Find the Hamilton modules that a name on the command line or in `run` means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notices of schema changes: to a function, a webhook or a Slack channel, after the commit.
+"""Send schema changes to a function, a webhook or a Slack channel, after the commit.
 
 A notice that cannot be delivered is reported on standard error and never fails the load: the change is in
 `_headrace.schema_changes` all the same.

@@ -1,4 +1,4 @@
-"""Overlap: the loads of a run side by side, since most of a load is waiting for its source.
+"""Run the loads of a run side by side, since most of a load is waiting for its source.
 
 Everything else runs in the caller's thread, in the order of the DAG, and waits for the loads it needs. A load
 that fails stops none of the others: they have nothing to do with it, and what they bring is kept.

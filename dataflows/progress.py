@@ -1,4 +1,4 @@
-"""Progress: one line for each resource, redrawn on a terminal, written once elsewhere."""
+"""Show progress: one line for each resource, redrawn on a terminal, written once elsewhere."""
 
 from __future__ import annotations
 

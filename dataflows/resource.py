@@ -1,4 +1,4 @@
-"""`@resource`: a generator function becomes four Hamilton nodes.
+"""Make four Hamilton nodes of a generator function: `@resource`.
 
     issues.cursor ──> issues.rows ──> issues.load ──> issues
     (last value)      (records)       (LoadedTable)   (ir.Table, what transforms name as a parameter)

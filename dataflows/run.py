@@ -1,4 +1,4 @@
-"""`headrace.run`: build the DAG, load every resource, keep every transform as a table."""
+"""Run a flow: build the DAG, load every resource, keep every transform as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a warehouse as Ibis expressions: the one place where DuckDB's connection meets Ibis."""
+"""Give the tables of a warehouse as Ibis expressions: the one place where DuckDB meets Ibis."""
 
 from __future__ import annotations
 

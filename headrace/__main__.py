@@ -1,4 +1,4 @@
-"""`python -m headrace` is the command line."""
+"""Run the command line: `python -m headrace`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error headrace raises on purpose, grouped by what the caller does next.
+"""Define every error that headrace raises on purpose, grouped by what the caller does next.
 
 HeadraceError
 ├── UsageError              fix the call or the definition: nothing was read or written

@@ -1,4 +1,4 @@
-"""Masking: secrets stay out of what headrace says and stores about a run.
+"""Mask secrets in what headrace says and stores about a run.
 
 What counts as one is told by its name: the inputs of a run, the attributes of the clients among them and the
 variables of the environment that are called token, password, api_key… are known here by their values, and

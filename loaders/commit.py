@@ -1,4 +1,4 @@
-"""The commit: one package, one transaction. Either all of a load is in the warehouse, or none of it.
+"""Commit one package in one transaction: all of a load is in the warehouse, or none of it.
 
 The transaction holds the changes of schema, the rows of every table, what went to quarantine, the cursor
 and the catalogue. A package that was committed already is recognised by its id and counts once.

@@ -1,4 +1,4 @@
-"""Extraction: a stream of records becomes a sealed package, in bounded memory.
+"""Extract a stream of records into a sealed package, in bounded memory.
 
 Records are written as lines at once (so a source may reuse its dicts), gathered into blocks and shredded.
 A stream that ends before the first block is full goes through the exact lane; else every block goes

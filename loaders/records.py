@@ -1,4 +1,4 @@
-"""What a stream of records is made of: records, and two marks that a source may put between them."""
+"""Define what a stream consists of: records, and two marks that a source may put between them."""
 
 from __future__ import annotations
 

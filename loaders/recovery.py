@@ -1,4 +1,4 @@
-"""Recovery: what became of a package that was sealed and not committed.
+"""Recover packages that were sealed and not committed.
 
 It holds a whole load, cursor included, so it is kept and committed before anything else is read: the next
 extraction then goes on from where that one had got to. Why it was not committed decides:

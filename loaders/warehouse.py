@@ -1,4 +1,4 @@
-"""The warehouse: a DuckDB file (or memory) into which streams of records are loaded."""
+"""Open a warehouse, and load streams of records into it."""
 
 from __future__ import annotations
 

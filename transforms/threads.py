@@ -1,4 +1,4 @@
-"""Slack threads, from landed messages to briefs: four nodes, each named by the table it gives.
+"""Build Slack threads from landed messages: four nodes, each named by the table it gives.
 
     messages, users, channels ─> thread_messages ─┬─> threads
                                                   └─> thread_texts ─> thread_briefs

@@ -1,4 +1,4 @@
-"""Slack, from an official export: channels, users, messages, and whatever else the export holds.
+"""Read channels, users, messages and other items from an official Slack export.
 
 One input, `export`: the path of the ZIP that Slack sent, or of the folder that was in it. Importing the same
 export twice changes nothing, and importing a newer one adds and updates; where two exports differ about a

@@ -1,4 +1,4 @@
-"""The command line: the library's verbs, data on standard output, messages on standard error.
+"""Parse the command line and run a verb: data on standard output, messages on standard error.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 contract broken, 75 a retry may help (another process has the
 warehouse open, the disk is full, or the source was silent, broke off or is down), 130 interrupted.

@@ -1,4 +1,4 @@
-"""Verbs of the catalogue: a schema's history and its changes on purpose, lineage, quarantine.
+"""Serve the verbs of the catalogue: schema history and changes, lineage, quarantine.
 
 Those that read take the options of all readers; those that write say what they did on standard error, or
 what they would do on standard output, and leave with 75 while another process has the warehouse open.

@@ -1,4 +1,4 @@
-"""Display: rows of a query as an aligned table, CSV or JSON lines, on standard output.
+"""Write rows as an aligned table, CSV or JSON lines, on standard output.
 
 What JSON lacks becomes text; lists and dicts are JSON in every form.
 """

@@ -1,4 +1,4 @@
-"""Verbs of upkeep: the packages that are not in the warehouse, and the cursors of its resources."""
+"""Serve the verbs of maintenance: packages that are not committed, and cursors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading: what the verbs share. Which warehouse is meant, how it is opened, how rows are written."""
+"""Share options between verbs: which warehouse, how it is opened, how rows are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caches: text by key, kept in a table of the catalogue."""
+"""Keep text by key in a table of the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports: what the catalogue knows of some tables, as text for other tools. Pure.
+"""Export tables as text for other tools: JSON, DDL, Mermaid, a data contract (pure).
 
 json      everything, for programs
 ddl       statements that make the same tables, empty, in DuckDB

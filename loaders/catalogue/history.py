@@ -1,4 +1,4 @@
-"""History: every change of a schema, as the catalogue keeps it, and what changed between two loads.
+"""List every change of a schema, and what changed between two loads.
 
 A load creates tables, adds columns and widens them. A migration (see `migrate`) renames, retypes and drops;
 it is kept with the number of the newest load there was, and comes after that load.

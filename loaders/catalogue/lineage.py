@@ -1,4 +1,4 @@
-"""Lineage: where a column and a row came from, as far back as the source and the version of its code."""
+"""Trace a column and a row back to the source and to the version of its code."""
 
 from __future__ import annotations
 

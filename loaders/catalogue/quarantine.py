@@ -1,4 +1,4 @@
-"""Quarantine: records that did not land, kept whole with the place, the rule and the reason.
+"""Set records aside: keep them whole, with the place, the rule and the reason.
 
 They are rows of `_headrace.quarantine`, written in the transaction of their load, and can be replayed once
 the contract or the code has changed.

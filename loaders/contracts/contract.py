@@ -1,4 +1,4 @@
-"""Contracts: what a table may become, and what happens to a record that would make it more.
+"""Declare what a table may become, and what happens to a record that would make it more.
 
 evolve          let it: the default
 freeze          stop before anything is written

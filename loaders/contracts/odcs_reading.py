@@ -1,4 +1,4 @@
-"""Data contracts as files: the Open Data Contract Standard v3.1 (ODCS, bitol), read.
+"""Read a data contract from a file of the Open Data Contract Standard v3.1 (ODCS, bitol).
 
 A property of the contract stands for a key of the record: its `physicalName`, or else its `name`. Nested
 objects and arrays of objects become paths as hints have them (`user.zip`, `items[].sku`). A type is the

@@ -1,4 +1,4 @@
-"""Data contracts written: what the catalogue knows of tables, as the Open Data Contract Standard v3.1."""
+"""Write tables as a data contract of the Open Data Contract Standard v3.1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets: where a stream of records lands, and how."""
+"""Declare where a stream of records lands, and how."""
 
 from __future__ import annotations
 

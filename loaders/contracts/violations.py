@@ -1,4 +1,4 @@
-"""Judging: what a package would make of the tables against their contract, as values, pure."""
+"""Compare a package with its contract and return the violations (pure)."""
 
 from __future__ import annotations
 

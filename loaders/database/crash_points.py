@@ -1,4 +1,4 @@
-"""Crash points: the moments at which a test kills the process, named.
+"""Name the steps of a load at which a test kills the process.
 
 A load passes them in this order. Nothing happens at any of them, unless the environment variable
 HEADRACE_CRASH_AT names one: `commit.rows` kills the process there without notice, as a power cut would, and

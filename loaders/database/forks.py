@@ -1,4 +1,4 @@
-"""Forks: what a child process must not take over from its parent, whose threads it does not have."""
+"""Reset in a forked child what belongs to the threads of its parent."""
 
 from __future__ import annotations
 

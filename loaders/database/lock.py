@@ -1,4 +1,4 @@
-"""The lock: one process at a time writes a warehouse, and every other one can tell which.
+"""Lock a warehouse: one process at a time writes, and every other process can see which.
 
 Beside the database stands `<file>.lock` while a process has it open for writing: JSON with the owner, its
 process, host and command, and a heartbeat. Two things say whether the owner lives:

@@ -1,4 +1,4 @@
-"""Opening: a DuckDB file under a name of our own, one connection for each thread, and refusals explained."""
+"""Open a DuckDB file under a fixed name, give each thread a connection, and explain refusals."""
 
 from __future__ import annotations
 

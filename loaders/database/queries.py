@@ -1,4 +1,4 @@
-"""Queries and DuckDB's client: what people write is made fit for it, and one number is read from it."""
+"""Help with DuckDB's client: cast unsupported types to text; read a single number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shortage: the machine lacks something that a load needs, told so that it can be mended.
+"""Translate errors of disk, memory and limits into one that says what to do.
 
 A disk that is full, a quota, a limit on files or memory: nothing is wrong with the records, the warehouse
 is as it was, and the same call works once there is room. A right that is missing is told apart: waiting does

@@ -1,4 +1,4 @@
-"""State: where the next extraction of each resource goes on from, as `_headrace.state` keeps it.
+"""List, set and reset the cursors of resources by hand.
 
 A cursor is moved by the load that it belongs to, in its transaction. Here a person moves it.
 """

@@ -1,4 +1,4 @@
-"""Migrating: declared changes of a schema, planned against the catalogue and done in one transaction.
+"""Plan declared changes of a schema, and apply them in one transaction.
 
 Their rows in `schema_changes` are written in the same transaction.
 """

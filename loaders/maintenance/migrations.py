@@ -1,4 +1,4 @@
-"""Migrations: what people change in a schema on purpose, declared as small values; `migrate` makes them.
+"""Declare changes of a schema as small values; `migrate` applies them.
 
 Loads only ever widen. The catalogue maps a place in the records to a table or column, whatever that is
 called: so later loads follow a rename. What is dropped while the source still sends it comes back, empty of

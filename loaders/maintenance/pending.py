@@ -1,4 +1,4 @@
-"""The packages that are not in the warehouse: those that wait for their commit, and those that were refused.
+"""List, retry and drop packages that are not committed: pending ones and refused ones.
 
 Listing them reads files only: it works while another process writes, and changes nothing.
 """

@@ -1,4 +1,4 @@
-"""Replay: records leave quarantine through the door by which they came.
+"""Load quarantined records again.
 
 They are loaded again as they were read, under the contract that holds now. In the transaction of that load,
 those that land are marked `replayed_in` it, and those that fail again stay where they are, with the reason

@@ -1,4 +1,4 @@
-"""Packages: sealed folders that hold one load, extracted and shredded but not yet committed.
+"""Describe a sealed package: one load, extracted and shredded but not yet committed.
 
     20260131T235959123456-7f3a9c01/
         manifest.json             what it is, and the hash of every file

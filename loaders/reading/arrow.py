@@ -1,4 +1,4 @@
-"""Arrow: the types that can be shredded as they are, and the one type that stands for each of their sorts.
+"""Reduce Arrow types to those that can be shredded as they are.
 
 Rows of any other type (bytes, maps, durations, times finer than a microsecond…) are read as Python values
 and take the way of dicts, which is slower and exact.

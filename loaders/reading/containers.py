@@ -1,4 +1,4 @@
-"""Containers: whatever records come in, told apart and opened.
+"""Recognise and open whatever records come in.
 
     dicts, dataclasses, pydantic models     records
     lists, tuples, (nested) generators      pages of any of these, to any depth

@@ -1,4 +1,4 @@
-"""Intake: a stream becomes lines of JSON and Arrow tables, its marks noted, its cursor and parts followed."""
+"""Read a stream: encode records as JSON lines, track the cursor, decide where parts end."""
 
 from __future__ import annotations
 

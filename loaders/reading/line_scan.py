@@ -1,4 +1,4 @@
-r"""Surveys: what can be told of a text of lines at the speed of memory, before anything parses it.
+r"""Find line starts, brackets and long numbers in a text of lines, before anything parses it.
 
 Large texts are gone through by numpy, outside of Python's lock, so that other threads go on; small ones by
 the methods of bytes, since a small load must not wait for the import of numpy. No text is empty here.

@@ -1,4 +1,4 @@
-"""Lines: every record as one line of JSON, exactly.
+"""Encode every record as one line of JSON, exactly.
 
 Most records cost one call of `orjson.dumps`. The rest (NaN, huge integers, keys that are no strings…) are
 rebuilt in Python first, with marks where JSON has no such type; see `marks`.

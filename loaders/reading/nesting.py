@@ -1,4 +1,4 @@
-"""Nesting: what lies deeper than so many levels is kept as JSON text, however deep it goes.
+"""Keep what is nested too deep as JSON text, however deep it goes.
 
 Parsers and Python itself give up at some depth (orjson at 254 levels when it writes and 1,024 when it
 reads), and no source may bring down a load with brackets. So depth is found without recursion: level by

@@ -1,4 +1,4 @@
-"""Parts: a long load is cut into several, so that a process that dies loses the open part alone.
+"""Cut a long load into parts, so that a process that dies loses only the open part.
 
 A part is a package and a load of its own, committed with the cursor reached before the source is asked for
 more. It ends at the first border after so many records or seconds. A border is where the cursor covers all

@@ -1,4 +1,4 @@
-"""Patience with a source: how long to wait for it, when it goes in circles, whether to ask it again."""
+"""Apply timeouts, recognise retryable errors, and stop paging that is stuck."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evolution: what must change in the warehouse so that a package fits, and which value goes where.
+"""Plan what must change in the warehouse so that a package fits, and which value goes where.
 
 Pure: a schema and a package's facts in, a plan out. Nothing here narrows, drops or renames. A value goes
 into the column of its path if that column can hold it unchanged, widened if need be; else into a variant

@@ -1,4 +1,4 @@
-"""Schemas: the tables that a root table and its children have in the warehouse, and where each came from."""
+"""Describe the tables that a root table and its children have in the warehouse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ObservedSchema: which tables, columns and kinds a stream of records turned out to hold.
+"""Collect the tables, columns and kinds that a stream of records holds.
 
 Both lanes of shredding write into one `ObservedSchema`; the manifest of a package is its sealed form. A
 column of a package's file holds one kind of one path and is called `c0`, `c1`…, so that no name of the

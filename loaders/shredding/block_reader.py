@@ -1,4 +1,4 @@
-"""The reader of the columnar lane: lines of JSON to Arrow, through pyarrow, and never a value wrong.
+"""Parse blocks of JSON lines into Arrow with pyarrow, and never change a value.
 
 What pyarrow would get wrong is found and left to the exact lane, line by line:
 

@@ -1,4 +1,4 @@
-"""The columnar lane: parsed blocks to Arrow tables, a column at a time.
+"""Flatten parsed blocks into Arrow tables, a column at a time: the columnar lane.
 
 Guarantees: the cells that it makes are those of the exact lane. Costs: a twentieth of the reader's
 time, a quarter where there are hundreds of columns, and the import of pyarrow and numpy; so it takes what is

@@ -1,4 +1,4 @@
-"""The exact lane: lines to rows, one value at a time, in plain Python.
+"""Turn lines into rows, one value at a time, in plain Python: the exact lane.
 
 Guarantees: this lane *is* the semantics. Whatever a record holds, each value becomes one cell of one row,
 under the kind that `infer` gives it. Costs: some 10 to 25 MB/s, and no import beyond orjson; so it takes

@@ -1,4 +1,4 @@
-"""Limits: what keeps a stream with keys as data, or with endless nesting, from becoming endless columns.
+"""Limit the columns of a stream whose keys are data, or whose nesting has no end.
 
 A dict that comes to have more than `MOST_KEYS` different keys, those of earlier loads counted, is no record
 but a map: it is kept as one JSON column, from the block on that makes it one. At the root, which cannot be

@@ -1,4 +1,4 @@
-"""The pipeline of the columnar lane: while one block is read, others are parsed, flattened and written.
+"""Read, parse, flatten and write blocks side by side, in threads.
 
 Blocks are parsed by threads side by side, each with what was learned from the blocks before; they are
 flattened in order, so that ordinals, columns and names do not depend on which thread was faster.

@@ -1,4 +1,4 @@
-"""Shapes: at one path some values are numbers and others objects, which pyarrow refuses to read together.
+"""Find records that have objects where others have numbers: pyarrow refuses to read them together.
 
 It names the path. The lines with the rarer of the two shapes are found by a search for the key with such a
 value behind it, and those that were found are read, since the key may stand elsewhere too.

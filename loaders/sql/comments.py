@@ -1,4 +1,4 @@
-"""Comments: what tables and columns mean, put on them with COMMENT ON, where any client can read it."""
+"""Put descriptions and tags on tables and columns with COMMENT ON."""
 
 from __future__ import annotations
 

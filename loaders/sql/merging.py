@@ -1,4 +1,4 @@
-"""Dispositions: how the rows of a load take their place among those that are there, as SQL, pure.
+"""Write the SQL of write dispositions and merge strategies (pure).
 
 A merge begins with a temporary table of winners: for each key in the package the record that counts.
 

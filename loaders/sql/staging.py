@@ -1,4 +1,4 @@
-"""SQL as text, pure: what a commit sends to DuckDB. Identifiers and values are always quoted here.
+"""Write the SQL that reads a package's files and changes a schema (pure).
 
 Values are written as literals, not bound as parameters: DuckDB's Python client imports pandas for those.
 """

@@ -1,4 +1,4 @@
-"""Upsert: a record changes what it mentions and keeps the rest, as SQL, pure.
+"""Write the SQL of an upsert: a record changes what it mentions and keeps the rest (pure).
 
 A row keeps its `_hr_id`. What a record mentions is known by path: a value, a null or an empty list at a path,
 above it or below it replaces everything that stood there, whatever columns or child tables hold it.

@@ -1,4 +1,4 @@
-"""Casts: which values fit a declared type although inference gave them another, as SQL, pure.
+"""Write SQL that tells which values fit a declared type (pure).
 
 A hint is a wish, not a licence: a value goes into the declared column only if it is the same value there
 (`"12.50"` in DECIMAL(18,2), `3.0` in BIGINT). What is not, keeps its own type in a variant column.

@@ -1,4 +1,4 @@
-"""Inference: the kind of one value, and the text under which a package keeps it."""
+"""Infer the kind of one value, and the text under which a package keeps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds: what a value is, and which SQL type holds a set of kinds without changing one of them.
+"""Define the kinds of values, and which SQL type holds a set of kinds unchanged.
 
 A column is the set of kinds it has held; its SQL type follows from that set. So the laws of widening are
 the laws of set union, and a type rule has one home: the two tables below and `sql_type`.

@@ -1,4 +1,4 @@
-r"""Marks: how JSON holds what it has no type for.
+r"""Mark values that JSON has no type for.
 
 JSON has no dates, decimals, bytes, NaN or integers past 64 bits. A value that it lacks is written as a dict
 with one key, `{"\u0001timestamp": "2026-01-31T10:00:00"}`: the kind, marked with a control character, and

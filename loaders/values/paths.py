@@ -1,4 +1,4 @@
-"""Names: from the keys of records to identifiers, never two sources under one name."""
+"""Make identifiers of the keys of records, and never give two sources one name."""
 
 from __future__ import annotations
 

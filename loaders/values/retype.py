@@ -1,4 +1,4 @@
-"""Retyping: which stored values are the same values in another type, as SQL, pure.
+"""Write SQL that tells which stored values are the same values in another type (pure).
 
 Stricter than what a hint does to a load (see `casts`), since there is no way back: text becomes a number
 only if it is written as that number is.

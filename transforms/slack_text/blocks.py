@@ -1,4 +1,4 @@
-"""What a message shows beside its text (blocks, attachments, files), written as mrkdwn.
+"""Write what a message shows beside its text (blocks, attachments, files) as mrkdwn.
 
 Everything becomes mrkdwn first, so that names are resolved and entities unescaped in one place, once
 (`mrkdwn`). Inputs are parsed JSON of any shape: what is not as Slack documents it is passed over, never an

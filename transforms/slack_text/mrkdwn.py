@@ -1,4 +1,4 @@
-"""Slack's mrkdwn as plain text: tokens resolved, entities unescaped once, code left as typed.
+"""Turn Slack's mrkdwn into plain text: resolve tokens, unescape entities once, keep code as typed.
 
 Slack escapes three characters (`&`, `<`, `>`) and writes mentions and links between `<` and `>`. So
 tokens are read first, on the escaped text, and only what lies between them is unescaped: a person who

@@ -1,4 +1,4 @@
-"""A thread's brief, made here and now: no network, no model, the same for the same thread, always.
+"""Write the brief of a thread from its own sentences: no network, no model, always the same.
 
 A brief says what a thread is about and who asked, up to three key sentences with their authors, and whether
 it came to an answer, with the sentence that shows it. Every word is quoted from the thread. It takes a

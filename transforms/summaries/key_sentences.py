@@ -1,4 +1,4 @@
-"""The sentences that say most of a thread, each with who said it.
+"""Choose the sentences that say most of a thread, each with its author.
 
 A sentence is central when it shares words with many others: the sum of its cosines with all of them, which
 is where a random walk over the graph of similar sentences settles (TextRank without its damping). That sum is

@@ -1,4 +1,4 @@
-"""What a thread is about: the question that opens it, or what it opens with.
+"""Find what a thread is about: the question that opens it, or its first sentence.
 
 The opening is what its starter writes before anybody else does. A question that says nothing by itself
 ("Does anyone know anything about this?") is told with the sentence it points at.

@@ -1,4 +1,4 @@
-"""Whether a thread came to an answer: a hint, and the sentence it rests on.
+"""Decide whether a thread came to an answer, and name the sentence that shows it.
 
 Patterns over English phrases, so a hint and never a fact; other languages are known by their question marks
 only. Precision comes first: what is said under a condition, about the future, in the negative or in doubt

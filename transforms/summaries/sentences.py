@@ -1,4 +1,4 @@
-"""Sentences of chat, and the words in them.
+"""Split chat into sentences and words.
 
 Chat is not prose: lines end without a full stop, code stands between words, and half a sentence is a link.
 A line never continues the sentence before it; code is never cut; quoted lines (`> …`) are somebody else's

@@ -1,4 +1,4 @@
-"""The files of an export, in a ZIP or in a folder: listed, checked, and read without unpacking to disk.
+"""List, check and read the files of an export, in a ZIP or a folder, without unpacking them.
 
 Refused with `NotAnExport`:
 

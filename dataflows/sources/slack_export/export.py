@@ -1,4 +1,4 @@
-"""An official Slack export, read where it lies: what it holds, which folder is which channel, what is new.
+"""Read a Slack export: what it holds, which folder is which channel, and what is new.
 
 An export is a ZIP, or the folder that was in it: `channels.json`, `users.json` and the like at the top, and
 for each channel a folder with one file a day, `general/2020-01-31.json`. They may lie in a further folder.

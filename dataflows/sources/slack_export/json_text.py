@@ -1,4 +1,4 @@
-"""What a JSON file of Slack says, without access tokens and without text that no database stores."""
+"""Parse a JSON file of Slack without access tokens and without text that no database stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Slack message becomes: its time, its channel, and the columns that every message table has."""
+"""Make a record of a Slack message: its time, its channel, and the columns of every message table."""
 
 from __future__ import annotations
 

@@ -286,7 +286,7 @@ def _check_inputs(
         )
     for name, value in given.items():
         if value is not None and not check_input_type(variables[name].type, value):
-            raise UsageError(f"The input {name!r} is to be {_shown(variables[name].type)}, and is {value!r}.")
+            raise UsageError(f"The input {name!r} must be {_shown(variables[name].type)}, not {value!r}.")
     needed = {variable.name for variable in graph.what_is_upstream_of(*wanted) if variable.is_external_input}
     optional = graph.graph.get_nodes()
     required = {

@@ -70,10 +70,8 @@ def open_readonly(options: argparse.Namespace) -> duckdb.DuckDBPyConnection:
     with warehouse.database.place.store() as store:
         waiting = pending(store)
     if waiting:
-        sys.stderr.write(
-            f"not in here yet, packages that wait for their commit: {len(waiting)}; the next run commits "
-            "them, see `headrace packages list`\n"
-        )
+        some = f"{len(waiting)} package is" if len(waiting) == 1 else f"{len(waiting)} packages are"
+        sys.stderr.write(f"{some} not committed yet; the next run commits them (headrace packages list)\n")
     return connection
 
 

@@ -31,7 +31,7 @@ class Pace:
 
     >>> Pace(part_records=0)
     Traceback (most recent call last):
-    headrace.errors.UsageError: part_records is 0; it must be more than nothing.
+    headrace.errors.UsageError: part_records is 0; it must be greater than 0.
     """
 
     part_records: int = 100_000
@@ -43,7 +43,7 @@ class Pace:
         for name in ("part_records", "part_seconds", "timeout"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise UsageError(f"{name} is {value!r}; it must be more than nothing.")
+                raise UsageError(f"{name} is {value!r}; it must be greater than 0.")
         if self.row_order not in (None, "asc"):
             raise UsageError(f"There is no row_order {self.row_order!r}; 'asc' is the only one, or none.")
 

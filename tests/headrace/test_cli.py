@@ -144,7 +144,7 @@ def test_run_some_outputs(here: Path, capsys: Captured) -> None:
         (
             ["run", "shop", "--size", "1", "--extra", "x"],
             2,
-            "The input 'extra' is to be dict | None, and is 'x'",
+            "The input 'extra' must be dict | None, not 'x'",
         ),
         (["run", "shop", "--size", "1", "--least", "-1"], 1, "headrace: large: ValueError: less than none\n"),
         (["run", "shop", "--size", "1", "--least", "7"], 1, "headrace: large: ConversionException: Conv"),

@@ -141,7 +141,7 @@ def test_readers_tell_of_what_waits(
     assert 0 == main(words)
     after = capsys.readouterr()
 
-    assert "packages that wait for their commit: 1" in before.err
+    assert "1 package is not committed yet" in before.err
     assert "wait" not in before.out + after.out + after.err
 
 

@@ -11,7 +11,7 @@ from hamilton.graph import FunctionGraph
 from hamilton.lifecycle.base import BasePostGraphConstruct
 from hamilton.node import Node, NodeType
 
-from headrace.dataflows.resource import STEP, TABLE
+from headrace.dataflows.nodes import STEP, TABLE
 from headrace.errors import UsageError
 
 

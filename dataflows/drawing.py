@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from hamilton.driver import Driver
 from hamilton.node import Node
 
-from headrace.dataflows.resource import STEP, TABLE
+from headrace.dataflows.nodes import STEP, TABLE
 from headrace.dataflows.run import Flow, build
 from headrace.errors import MissingExtra, UsageError
 

@@ -16,7 +16,7 @@ from typing import Any
 from hamilton.lifecycle.api import NodeExecutionMethod
 
 from headrace.dataflows.failures import named
-from headrace.dataflows.resource import STEP
+from headrace.dataflows.nodes import STEP
 from headrace.errors import UsageError
 from headrace.loaders.loading import Report
 from headrace.masking import masked

@@ -11,71 +11,37 @@ partitions has another, `issues.each`, which lists them.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import inspect
 import logging
 import sys
-import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import ibis.expr.types as ir
 from hamilton.function_modifiers.base import NodeCreator
 from hamilton.htypes import Collect, Parallelizable
-from hamilton.node import DependencyType, Node
+from hamilton.node import Node
 
-from headrace.dataflows import tables
+from headrace.dataflows.nodes import Definition, EachFunction, nodes_of
 from headrace.errors import UnknownColumn, UsageError
-from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contracts.target import Landing, Target, make_target
-from headrace.loaders.reading.containers import opened
-from headrace.loaders.reading.parts import Pace, Partitions, as_values, is_partitioned
-from headrace.loaders.reading.patience import refuse_stuck_pages
-from headrace.loaders.records import Item, Stream
+from headrace.loaders.reading.parts import Pace, as_values
+from headrace.loaders.records import Stream
 from headrace.loaders.values.paths import snake_case
-from headrace.loaders.warehouse import Warehouse
-from headrace.masking import learn, mask_record
+from headrace.masking import mask_record
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Extract = TypeVar("Extract", bound=Callable[..., Stream])
 
-STEP, TABLE = "headrace.step", "headrace.table"
-"""Tags of nodes: the step (cursor, each, extract, load, table, child) and the table, as `schema.table`."""
-
 Each = Sequence[Any] | Callable[..., Iterable[Any]]
 """The partitions of a resource, JSON each; or a function of inputs and nodes that returns them."""
 
-_REQUIRED = DependencyType.REQUIRED
 _USUAL = Pace()
 
 # Where a node fails, Hamilton logs what it was given.
 logging.getLogger("hamilton.execution.graph_functions").addFilter(mask_record)
-
-
-class Rows:
-    """The records of a resource, for one consumer: a generator read twice would be empty the second time."""
-
-    def __init__(self, resource: str, stream: Stream) -> None:
-        self._resource = resource
-        self._stream: Stream | None = stream
-
-    def __repr__(self) -> str:
-        return f"Rows({self._resource!r})"
-
-    def __iter__(self) -> Iterator[Item | list[Item]]:
-        stream, self._stream = self._stream, None
-        if stream is None:
-            raise UsageError(
-                f"The rows of {self._resource!r} were read already, and a generator gives them once. "
-                f"Name the landed table {self._resource!r} as the parameter instead."
-            )
-        # a frame, a dict or bytes are a container to be opened, and iterating them gives something else
-        whole: Any = stream
-        return iter(stream if isinstance(stream, (list, tuple, Iterator)) else [whole])
 
 
 class _Resource(NodeCreator):
@@ -101,27 +67,12 @@ class _Resource(NodeCreator):
 
     def validate(self, fn: Callable[..., Any]) -> None:
         """Refuse a definition that cannot work, when the module is read."""
-        self.target(fn)
-        if self.cursor is not None and "since" not in inspect.signature(fn).parameters:
+        name, target, parameters = fn.__name__, self.target(fn), inspect.signature(fn).parameters
+        if self.cursor is not None and "since" not in parameters:
             raise UsageError(
-                f"Resource {fn.__name__!r} has cursor={self.cursor!r} and takes no `since`, so it would read "
+                f"Resource {name!r} has cursor={self.cursor!r} and takes no `since`, so it would read "
                 "everything on each run. Add the parameter `since`, or leave the cursor out."
             )
-        self._validate_parts(fn)
-
-        target, takes_since = self.target(fn), "since" in inspect.signature(fn).parameters
-        if takes_since and (
-            target.strategy == "snapshot" or (target.strategy == "scd2" and not target.merge_key)
-        ):
-            raise UsageError(
-                f"Resource {fn.__name__!r}: {target.strategy} takes what is absent for deleted, and a "
-                "source read from `since` on leaves out what has not changed. Read everything on each run, "
-                "or choose another merge_strategy."
-            )
-
-    def _validate_parts(self, fn: Callable[..., Any]) -> None:
-        """Refuse parts where a load is only right as a whole, and partitions that nobody takes."""
-        target, name = self.target(fn), fn.__name__
         if self.pace.row_order is not None and self.cursor is None:
             raise UsageError(f"Resource {name!r}: row_order is the order of the cursor; name it, cursor=…")
         if self.pace.row_order is not None and target.needs_whole:
@@ -129,117 +80,32 @@ class _Resource(NodeCreator):
                 f"Resource {name!r}: row_order cuts a long load into parts, and {target.needs_whole} needs "
                 "the whole load. Leave row_order out, or choose another way of landing."
             )
-        if self.each is None:
-            return
-        if target.strategy in ("replace", "snapshot") or (target.strategy == "scd2" and not target.merge_key):
+        if self.each is not None and target.compares_whole:
             raise UsageError(
                 f"Resource {name!r}: each= lands one partition after the other, and {target.strategy} needs "
                 "the whole load. Loop over them in the function, or choose another way of landing."
             )
-        if "part" not in inspect.signature(fn).parameters:
+        if self.each is not None and "part" not in parameters:
             raise UsageError(
                 f"Resource {name!r}: each= gives the partitions one by one as the parameter `part`; add it."
+            )
+        if "since" in parameters and target.compares_whole and target.strategy != "replace":
+            raise UsageError(
+                f"Resource {name!r}: {target.strategy} takes what is absent for deleted, and a "
+                "source read from `since` on leaves out what has not changed. Read everything on each run, "
+                "or choose another merge_strategy."
             )
 
     def generate_nodes(self, fn: Callable[..., Any], config: dict[str, Any]) -> list[Node]:
         """Return the nodes; Hamilton calls this when the DAG is built."""
         name, target = fn.__name__, self.target(fn)
         _refuse_twins(fn, target)
-        each = _each_function(self.each, name)
-        hints = typing.get_type_hints(fn, include_extras=True)
-        _refuse_parallel(name, hints)
-        _check_keys(target, self.cursor, _record_type(hints.get("return")))
-        tags = {"module": fn.__module__, TABLE: target.name}
-        parameters = inspect.signature(fn).parameters
-
-        def node(
-            last: str, type_: Any, call: Callable[..., Any], needs: dict[str, Any], step: str, cache: str
-        ) -> Node:
-            space = (name,) if step in ("cursor", "each", "extract", "load") else ()
-            inputs = {
-                key: need if isinstance(need, tuple) else (need, _REQUIRED) for key, need in needs.items()
-            }
-            optional = [key for key, (_, kind) in inputs.items() if kind is not _REQUIRED]
-            of = inspect.signature(each).parameters if step == "each" and each else parameters
-            defaults = {key: of[key].default for key in optional}
-            return Node(
-                last, type_, inspect.getdoc(fn) or "", call, input_types=inputs, namespace=space,
-                tags={**tags, STEP: step, "cache.behavior": cache}, optional_values=defaults,
-            )  # fmt: skip
-
-        rows, load, cursor, partitions = (f"{name}.{step}" for step in ("rows", "load", "cursor", "each"))
-        wanted, takes_since = hints.get("since"), "since" in parameters
-        source = f"{fn.__module__}.{name}@{_code_version(fn)}"
-
-        def records(**given: Any) -> Any:
-            stream = fn(**given)
-            if stream is None:
-                raise UsageError(f"Resource {name!r} returned None; let it yield records, or return them.")
-            if isinstance(stream, str):  # the whole of the stream, so that it names files
-                return opened(stream)
-            has_keys = bool(target.primary_key) and isinstance(stream, Iterator)
-            return refuse_stuck_pages(target.name, stream) if has_keys else stream
-
-        def read(**given: Any) -> Rows:
-            learn(given)
-            if each is None:
-                if cursor in given:
-                    given["since"] = given.pop(cursor)
-                return Rows(name, records(**given))
-            round_ = Partitions(as_values(given.pop(partitions), name), takes_since, given.pop(cursor))
-
-            def read_one(part: Any, since: Any) -> Any:
-                return records(**given, part=part, **({"since": since} if takes_since else {}))
-
-            return Rows(name, round_.stream(read_one, lambda value: _as_time(value, wanted)))
-
-        def land(**given: Any) -> LoadedTable:
-            warehouse: Warehouse = given["warehouse"]
-            since = None if each else given.get(cursor)
-            return warehouse.load(
-                given[rows], target, source=source, cursor=self.cursor, since=since, pace=self.pace
-            )
-
-        def last_cursor(warehouse: Warehouse) -> Any:
-            kept = warehouse.cursor(target.name)
-            if each is None:  # what was kept while there were partitions says nothing of the whole
-                return None if is_partitioned(kept) else _as_time(kept, wanted)
-            return kept
-
-        def landed(**given: Any) -> ir.Table:
-            return tables.table(given["warehouse"], target.schema, target.table)
-
-        reads = {
-            key: _dependency(hints, parameter)
-            for key, parameter in parameters.items()
-            if key != "since" and not (key == "part" and each)
-        }
-        lands: dict[str, Any] = {"warehouse": Warehouse, rows: Rows}
-        nodes = []
-        if takes_since or each:
-            reads[cursor] = lands[cursor] = (Any, _REQUIRED)
-            nodes.append(node("cursor", Any, last_cursor, {"warehouse": Warehouse}, "cursor", "recompute"))
-        if each:
-            reads[partitions] = (list, _REQUIRED)
-            nodes.append(node("each", list, each, _needs(each), "each", "recompute"))
-
-        def child(of: str) -> Callable[..., ir.Table]:
-            return lambda **given: tables.child(given["warehouse"], target.schema, target.table, of)
-
-        below = [
-            node(
-                f"{name}__{snake_case(of)}", ir.Table, child(of),
-                {"warehouse": Warehouse, load: LoadedTable}, "child", "recompute",
-            )
-            for of in self.children
-        ]  # fmt: skip
-        return [
-            *nodes,
-            *below,
-            node("rows", Rows, read, reads, "extract", "disable"),
-            node("load", LoadedTable, land, lands, "load", "recompute"),
-            node(name, ir.Table, landed, {"warehouse": Warehouse, load: LoadedTable}, "table", "recompute"),
-        ]
+        definition = Definition(
+            fn, target, self.cursor, self.children, _each_function(self.each, name), self.pace
+        )
+        _refuse_parallel(name, definition.hints)
+        _check_keys(target, self.cursor, _record_type(definition.hints.get("return")))
+        return nodes_of(definition)
 
 
 @overload
@@ -305,19 +171,12 @@ def declared(fn: Callable[..., Any]) -> _Resource | None:
     return next((creator for creator in creators if isinstance(creator, _Resource)), None)
 
 
-def _each_function(each: Each | None, name: str) -> Callable[..., Iterable[Any]] | None:
+def _each_function(each: Each | None, name: str) -> EachFunction | None:
     """Return `each=` as a function: that of a node."""
     if each is None or callable(each):
         return each
     values = as_values(each, name)
     return lambda: values
-
-
-def _needs(each: Callable[..., Any]) -> dict[str, Any]:
-    """Return what a function of partitions takes, as Hamilton connects it."""
-    hints = typing.get_type_hints(each, include_extras=True)
-    parameters = inspect.signature(each).parameters
-    return {key: _dependency(hints, parameter) for key, parameter in parameters.items()}
 
 
 def _refuse_twins(fn: Callable[..., Any], target: Target) -> None:
@@ -361,34 +220,3 @@ def _record_type(returned: Any) -> type | None:
     record = arguments[0] if arguments else None
     is_typed = isinstance(record, type) and (dataclasses.is_dataclass(record) or typing.is_typeddict(record))
     return record if is_typed else None
-
-
-def _dependency(hints: dict[str, Any], parameter: inspect.Parameter) -> tuple[Any, DependencyType]:
-    if parameter.name not in hints:
-        raise UsageError(
-            f"Parameter {parameter.name!r} of a resource needs a type; Hamilton connects nodes by it."
-        )
-    return hints[parameter.name], DependencyType.from_parameter(parameter)
-
-
-def _as_time(value: Any, wanted: Any) -> Any:
-    """Return a cursor, which JSON keeps as text, as the time that `since` is declared to be."""
-    options = (
-        typing.get_args(wanted)
-        if isinstance(wanted, types.UnionType) or typing.get_args(wanted)
-        else (wanted,)
-    )
-    if isinstance(value, str) and datetime in options:
-        return datetime.fromisoformat(value.replace("Z", "+00:00"))
-    if isinstance(value, str) and date in options:
-        return date.fromisoformat(value)
-    return value
-
-
-def _code_version(fn: Callable[..., Any]) -> str:
-    """Return a hash of the function's source, or of its byte code where there is no source."""
-    try:
-        code = inspect.getsource(fn).encode()
-    except OSError:
-        code = fn.__code__.co_code
-    return hashlib.sha256(code).hexdigest()[:12]

@@ -23,10 +23,10 @@ from headrace.dataflows import tables
 from headrace.dataflows.checks import DefinitionChecks
 from headrace.dataflows.failures import named
 from headrace.dataflows.flows import find_flow
+from headrace.dataflows.nodes import STEP
 from headrace.dataflows.notify import subscribers
 from headrace.dataflows.overlap import OverlappedLoads, settled
 from headrace.dataflows.progress import Progress
-from headrace.dataflows.resource import STEP
 from headrace.errors import UsageError, did_you_mean
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.contracts.contract import Contract, Mode

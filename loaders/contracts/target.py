@@ -127,6 +127,12 @@ class Target:
             return self.strategy
         return next((name for name in ("merge_key", "dedup_sort") if getattr(self, name)), None)
 
+    @property
+    def compares_whole(self) -> bool:
+        """Whether a load says of every row of the table that it stays, changes or goes."""
+        versions_all = self.strategy == "scd2" and not self.merge_key
+        return self.strategy in ("replace", "snapshot") or versions_all
+
     def hints(self) -> dict[RecordPath, str]:
         """Return the declared types by path from the record's root, in DuckDB's spelling."""
         declared = {path: type_ for path, type_ in self._types() if type_ not in NO_TYPES}

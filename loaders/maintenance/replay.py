@@ -221,7 +221,7 @@ def _mark_overtaken(
     warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, target: Target, pending: str
 ) -> int:
     """Mark the records that must not land over what came later; return how many they are."""
-    if target.strategy in ("replace", "snapshot") or (target.strategy == "scd2" and not target.merge_key):
+    if target.compares_whole:
         newest = (
             f"(SELECT max(load_id) FROM {SCHEMA}.loads WHERE table_schema = {literal(target.schema)} "
             f"AND table_name = {literal(target.table)} AND NOT starts_with(source, {literal(REPLAY)}))"

@@ -15,7 +15,7 @@ from hamilton.driver import Driver
 
 import headrace
 from headrace import DefinitionChecks
-from headrace.dataflows.resource import STEP, TABLE, Rows
+from headrace.dataflows.nodes import STEP, TABLE, Rows
 from headrace.errors import SourceError, UnknownColumn, UsageError
 from headrace.loaders.commit import LoadedTable
 from headrace.loaders.warehouse import Warehouse

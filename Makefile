@@ -5,6 +5,12 @@ DEMO = examples/demo_export.zip
 BENCH = .venv-bench
 SIZE ?= small
 ROUNDS ?= 5
+# One worker for each core; `make test WORKERS=0` runs the tests in one process.
+WORKERS ?= logical
+
+# `worksteal` gives each worker neighbouring tests, which share the fixtures of their module, and a worker that is
+# done takes over from one that is not. Eight workers at most: each holds DuckDB and what else the tests import.
+PARALLEL = -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 # Tests start many processes: they find compiled modules, as those of a user do.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,8 +25,7 @@ demo: $(VENV)/.run $(DEMO)  ## load a small Slack export and show its channels, 
 	$(PY) examples/demo.py
 
 test: lint $(VENV)/.system  ## lint, then every test but the slow ones: README and notebooks included
-	$(PY) -m pytest -q -m "not slow" -n 2 --dist worksteal
-	@echo "Left out: the slow tests (make test-slow), other Pythons (make test-all), and what was skipped, see above."
+	$(PY) -m pytest -q -m "not slow" $(PARALLEL)
 
 test-all:  ## the tests on every Python from 3.10 to 3.13 that is found here
 	@scripts/test-all
@@ -29,7 +34,7 @@ test-slow: $(VENV)/.test  ## the slow tests: laws with many examples, crashes, l
 	$(PY) -m pytest -q -m slow
 
 soak: $(VENV)/.test  ## kill 500 loads of up to a million records at any moment, and compare what the next run makes
-	HEADRACE_KILLS=500 HEADRACE_KILLS_RECORDS=1000000 $(PY) -m pytest -q -s tests/reliability -k test_any_moment
+	HEADRACE_KILLS=500 HEADRACE_KILLS_RECORDS=1000000 $(PY) -m pytest -q -s --timeout 0 tests/reliability -k test_any_moment
 
 lint: $(VENV)/.test  ## ruff, mypy and the floors
 	$(VENV)/bin/ruff check .

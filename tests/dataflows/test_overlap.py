@@ -243,10 +243,13 @@ def test_an_interrupt(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert "under way\n" == process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        try:
+            assert "under way\n" == process.stdout.readline()
+            process.send_signal(signal.SIGINT)
 
-        assert 130 == process.wait(timeout=60)
-        assert "Traceback" not in process.stderr.read()
+            assert 130 == process.wait(timeout=60)
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
     with headrace.connect(tmp_path / "s.duckdb") as warehouse:
         assert [] == warehouse.query("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'flow'")

@@ -3,6 +3,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 DEMO = examples/demo_export.zip
 BENCH = .venv-bench
+DOCS = .venv-docs
 SIZE ?= small
 ROUNDS ?= 5
 # One worker for each core; `make test WORKERS=0` runs the tests in one process.
@@ -16,7 +17,7 @@ PARALLEL = -n $(WORKERS) --maxprocesses 8 --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slow soak lint bench dist clean
+.PHONY: help demo test test-all test-slow soak lint bench docs dist clean
 
 help:  ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
@@ -46,18 +47,21 @@ bench: $(BENCH)/.bench  ## measure beside dlt, DuckDB and pandas: SIZE="small fu
 	@$(BENCH)/bin/python -m benchmarks.suites $(SUITES) --size $(SIZE) --rounds $(ROUNDS); measured=$$?; \
 		$(BENCH)/bin/python -m benchmarks.report && exit $$measured
 
+docs: $(DOCS)/.docs  ## build the documentation in site/; a broken link is an error
+	@$(DOCS)/bin/mkdocs build --quiet --strict && echo "site/index.html"
+
 dist: $(VENV)/.test  ## sdist and wheel (built from the sdist) in dist/, checked for completeness
 	rm -rf dist
 	@$(PY) -m build --outdir dist . >$(VENV)/build.txt 2>&1 || { cat $(VENV)/build.txt; exit 1; }
 	$(PY) scripts/check-wheel dist/*.whl
 
 clean:  ## remove virtual environments, builds, caches and the demo's warehouse
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .bench demo.duckdb demo.duckdb.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: what is installed is installed again only when pyproject.toml changes.
-$(PY) $(BENCH)/bin/python:
+$(PY) $(BENCH)/bin/python $(DOCS)/bin/python:
 	@venv=$(@:/bin/python=); python=$$(scripts/find-python) && echo "Using $$python for $$venv" \
 		&& { "$$python" -m venv $$venv || { rm -rf $$venv; exit 1; }; }
 
@@ -74,6 +78,10 @@ $(VENV)/.test: pyproject.toml | $(PY)
 
 $(BENCH)/.bench: pyproject.toml | $(BENCH)/bin/python
 	$(BENCH)/bin/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+$(DOCS)/.docs: pyproject.toml | $(DOCS)/bin/python
+	$(DOCS)/bin/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.system: scripts/system-packages | $(PY)
